@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The fleetcast authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sending after the play's end, in a process of its own: ansible-playbook does not wait for a mail server that takes its time.
+
+The child holds nothing of the terminal, ends by itself within its time limit, and what it did not manage waits for the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from .outbox import Delivery
+
+#: What the child may take beyond its limit before the system ends it: a mail that is just being sent is not cut off in the middle.
+_GRACE_SECONDS = 60
+
+
+def send_behind(deliver: Callable[[], Delivery], limit_seconds: float, wait_seconds: float) -> Delivery | str | None:
+    """Run `deliver` in a child process, and look at what it came to within `wait_seconds`.
+
+    Returns the delivery, or the words of the error that ended it, or None when it goes on behind us.
+
+    :raises OSError: when there is no child to be had.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _be_child(deliver, limit_seconds, reading, writing)
+    os.close(writing)
+    try:
+        answer = _read(reading, wait_seconds)
+    finally:
+        os.close(reading)
+    if answer is None:
+        return None
+    os.waitpid(child, 0)
+    if "error" in answer:
+        return str(answer["error"])
+    return Delivery(**answer)
+
+
+def _be_child(deliver: Callable[[], Delivery], limit_seconds: float, reading: int, writing: int) -> None:
+    """The child's whole life; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        # Whoever reads what ansible-playbook prints must see its end when that ends.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        os.close(reading)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        # Parent gone: writing the answer must not end us before the verdicts are in the database.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.alarm(int(limit_seconds) + _GRACE_SECONDS)
+        try:
+            answer: dict[str, Any] = asdict(deliver())
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        code = 0
+        os.write(writing, json.dumps(answer).encode())
+    finally:
+        os._exit(code)
+
+
+def _read(descriptor: int, wait_seconds: float) -> dict[str, Any] | None:
+    """What the child wrote, if it did within the time."""
+    data = b""
+    ends = time.monotonic() + wait_seconds
+    while True:
+        ready = select.select([descriptor], [], [], max(0.0, ends - time.monotonic()))[0]
+        if not ready:
+            return None
+        piece = os.read(descriptor, 65536)
+        if not piece:
+            return json.loads(data) if data else {"error": "the sending process ended without a word"}
+        data += piece

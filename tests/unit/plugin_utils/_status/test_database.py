@@ -1,0 +1,241 @@
+# Copyright (c) 2026 The fleetcast authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening the status table: made, brought up to date, refused, and never with a password in a message."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status import database as database_module
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status import errors, run, schema
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import open_database
+from ansible_collections.fleetcast.core.tests.postgresql import PostgreSQL
+from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, new_play
+
+pytestmark = pytest.mark.push
+
+_PROCESSES = 8
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_missing_file_is_made_and_only_for_its_owner(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "fleetcast" / "status.db"
+    before = os.umask(0)
+    try:
+        open_database(f"sqlite:///{file}")
+        with sqlite3.connect(file) as held:
+            held.execute("BEGIN IMMEDIATE")
+            beside = {path.name for path in file.parent.iterdir()}
+            modes = {_mode(path) for path in file.parent.iterdir()}
+        held.close()
+    finally:
+        os.umask(before)
+    assert "status.db-wal" in beside
+    assert modes == {0o600}
+    assert _mode(file.parent) == 0o700
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:
+    opened = open_database(database_url)
+    with opened.read() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE, "compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_newest_migration_is_the_version_that_the_code_expects() -> None:
+    assert ScriptDirectory(str(database_module._MIGRATIONS)).get_current_head() == schema.SCHEMA_VERSION
+
+
+def _open_and_start(url: str, ready: object, results: object) -> None:
+    ready.wait(30)  # type: ignore[attr-defined]  # a Barrier
+    try:
+        started = Table(open_database(url)).start(new_play(), hosts=[f"h{os.getpid()}", "shared"], name=f"app{os.getpid()}")
+        results.put(started.distribution_id)  # type: ignore[attr-defined]  # a Queue
+    except BaseException as error:
+        results.put(error)  # type: ignore[attr-defined]  # a Queue
+
+
+def test_first_plays_at_the_same_moment_do_not_collide(database_url: str) -> None:
+    context = get_context("fork")
+    ready, results = context.Barrier(_PROCESSES), context.Queue()
+    processes = [context.Process(target=_open_and_start, args=(database_url, ready, results)) for _ in range(_PROCESSES)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(30)
+    assert [error for error in found if isinstance(error, BaseException)] == []
+    table = Table(open_database(database_url))
+    assert table.sql("SELECT count(*) FROM device") == [(_PROCESSES + 1,)]
+    assert sorted(seq for (seq,) in table.sql("SELECT seq FROM distribution")) == list(range(1, _PROCESSES + 1))
+
+
+#: The version after the newest.
+_NOW = schema.SCHEMA_VERSION
+_FOLLOWING = f"{int(_NOW) + 1:04d}"
+_NEXT = f'''
+revision = "{_FOLLOWING}"
+down_revision = "{_NOW}"
+
+
+def upgrade() -> None:
+    import sqlalchemy as sa
+    from alembic import op
+
+    with op.batch_alter_table("device") as device:
+        device.add_column(sa.Column("site", sa.Text()))
+'''
+
+
+def test_an_older_schema_is_upgraded_and_a_newer_one_is_refused(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution = Table(open_database(database_url)).start(new_play()).distribution_id
+    following = tmp_path / "migrations"
+    shutil.copytree(database_module._MIGRATIONS, following, ignore=shutil.ignore_patterns("__pycache__"))
+    (following / "versions" / f"{_FOLLOWING}_site.py").write_text(_NEXT, encoding="utf-8")
+    with monkeypatch.context() as later:
+        later.setattr(database_module, "_MIGRATIONS", following)
+        later.setattr(schema, "SCHEMA_VERSION", _FOLLOWING)
+        with pytest.raises(errors.SchemaVersionError, match=rf"older schema version {_NOW}.*{_FOLLOWING}"):
+            open_database(database_url, create=False)
+        table = Table(open_database(database_url))
+        assert table.sql("SELECT name, site FROM device ORDER BY name") == [("h1", None), ("h2", None), ("h3", None)]
+        assert set(table.states(distribution).values()) == {"pending"}
+    with pytest.raises(errors.SchemaVersionError, match=rf"schema version {_FOLLOWING}, made by a newer fleetcast.core.*up to {_NOW}.*Update the collection"):
+        open_database(database_url)
+
+
+def test_reading_makes_nothing(database_url: str, tmp_path: Path) -> None:
+    opened = open_database(database_url, create=False)
+    assert opened.missing
+    assert Table(opened).pending("h1")["hosts"]["h1"]["known"] is False
+    assert not (tmp_path / "status.db").exists()
+    assert open_database(database_url, create=False).missing
+
+
+def test_a_dry_run_writes_nothing(table: Table) -> None:
+    with table.database.write(dry_run=True) as connection:
+        connection.execute(sa.text("INSERT INTO artifact (digest, manifest, created_at) VALUES ('d', 'm', '2026-01-01')"))
+    assert table.sql("SELECT * FROM artifact") == []
+
+
+def test_a_locked_table_is_waited_for_but_not_for_ever(database_url: str) -> None:
+    holder = open_database(database_url)
+    with holder.write():
+        begun = time.monotonic()
+        waiting = open_database(database_url, wait_seconds=1)
+        with pytest.raises(errors.DatabaseLockedError, match=r"locked by another process for more than 1 s"), waiting.write():
+            pass
+        assert time.monotonic() - begun >= 0.9
+    with open_database(database_url, wait_seconds=1).write():
+        pass
+
+
+def test_readers_do_not_wait_for_the_writer(table: Table, play: run.Run) -> None:
+    distribution = table.start(play).distribution_id
+    with table.database.write() as connection:
+        connection.execute(sa.text("UPDATE target SET status = 'failed'"))
+        assert set(table.states(distribution).values()) == {"pending"}
+
+
+@pytest.mark.parametrize("content", [b"this is no database, but a letter to the editor\n" * 100, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "status.db"
+    file.write_bytes(content)
+    with pytest.raises(errors.DatabaseDamagedError, match=r"status\.db is damaged or no SQLite database.*put a backup"):
+        open_database(f"sqlite:///{file}")
+    assert file.read_bytes() == content
+
+
+def test_pages_that_were_overwritten_are_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "status.db"
+    table = Table(open_database(f"sqlite:///{file}"))
+    table.start(new_play(), hosts=[f"h{number}" for number in range(300)])
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(4096)
+        opened.write(b"\xa5" * (size - 4096))
+    with pytest.raises(errors.DatabaseDamagedError, match="damaged"):
+        Table(open_database(f"sqlite:///{file}")).start(new_play())
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("no url at all", "no database URL"),
+        ("sqlite://", "absolute path"),
+        ("sqlite:///status.db", "absolute path"),
+        ("mysql://root:geheim@db/x", "names a mysql database: sqlite and postgresql"),
+        ("sqlite:////dev/null/status.db", "cannot be made: "),
+        ("sqlite:////proc", "cannot be used: .*directory"),
+    ],
+)
+def test_a_url_that_cannot_be_used(url: str, message: str) -> None:
+    with pytest.raises(errors.StatusError, match=message) as raised:
+        open_database(url)
+    assert "geheim" not in str(raised.value)
+
+
+def test_a_server_that_does_not_answer_is_named_without_the_password(tmp_path: Path) -> None:
+    for url in (f"postgresql://fleet:geheim@/status?host={tmp_path}", "postgresql://fleet:geheim@127.0.0.1:1/status"):
+        with pytest.raises(errors.DatabaseUnavailableError, match=r"fleet:\*\*\*@.*cannot be used") as raised:
+            open_database(url, wait_seconds=2)
+        assert "geheim" not in str(raised.value)
+
+
+def test_the_password_is_not_shown(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database().replace("postgres@", "postgres:geheim@")
+    opened = open_database(url)
+    assert "geheim" not in opened.shown and "***" in opened.shown
+    with pytest.raises(errors.StatusError) as raised, opened.read() as connection:
+        connection.execute(sa.text("SELECT 'geheim' FROM nowhere"))
+    assert "geheim" not in str(raised.value)
+
+
+def test_a_table_of_another_program_in_the_same_database_is_left_alone(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num varchar)"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('theirs')"))
+    assert Table(open_database(url)).start(new_play()).attempts
+    with engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "theirs"
+
+
+def test_without_the_packages_the_error_names_them(tmp_path: Path) -> None:
+    """In an interpreter of its own, which finds this code and Ansible, but not SQLAlchemy."""
+    program = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "sqlalchemy" else find(name, *rest)
+sys.modules["sqlalchemy"] = None
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status import database, distributions, queries, reconcile, recorder, rendering, schema
+try:
+    database.open_database("sqlite:////tmp/never.db")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path, env=environment)
+    assert answer.stdout.startswith("MissingLibraryError")
+    assert "sqlalchemy" in answer.stdout and "pip install -r requirements.txt" in answer.stdout

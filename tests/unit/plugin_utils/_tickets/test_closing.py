@@ -1,0 +1,59 @@
+# Copyright (c) 2026 The fleetcast authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a playbook, and the schema of the database that it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status import database as database_module
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status import schema
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import Database
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import alert
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.closing import Closing
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Journal, Passed
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.rules import Rules
+
+pytestmark = pytest.mark.tickets
+
+
+def _older(url: str) -> None:
+    """A database as it was before there were tickets, with a device in it."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(database_module._MIGRATIONS))
+        config.attributes.update(metadata=schema.metadata, version_table=schema.VERSION_TABLE, connection=connection)
+        command.upgrade(config, "0001")
+        connection.execute(sa.text("INSERT INTO device (name, created_at) VALUES ('web1', '2026-01-01 00:00:00')"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("alerts", [0, 1])
+def test_a_database_from_before_the_tickets_is_brought_up_to_date(alerts: int, tmp_path: Path, load_rules: Callable[[str], Rules]) -> None:
+    url = f"sqlite:///{tmp_path}/status.db"
+    _older(url)
+    own = Journal(tmp_path / "alerts", "run")
+    for number in range(alerts):
+        own.add(alert.make("web1", "No space left on device", key=str(number)))
+    said = Closing(tmp_path / "alerts", own, Passed("site.yml", ("web1",), datetime.now(UTC))).run(url, load_rules(""), 0, 0)
+    assert said.problems == []
+    assert ("opened: FC-1" in said.lines) is bool(alerts)
+    with sa.create_engine(url).connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM device")).scalar() == 1
+        assert connection.execute(sa.text("SELECT count(*) FROM error_record")).scalar() == alerts
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
+    with database.write() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+        assert compare_metadata(context, schema.metadata) == []

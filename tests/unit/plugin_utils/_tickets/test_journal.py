@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The fleetcast authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file in which alerts stand before the database has them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import alert, journal
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Journal, JournalError, Passed
+
+pytestmark = pytest.mark.tickets
+
+
+def _alert(text: str = "failed", key: str = "1") -> alert.Alert:
+    return alert.make("web1", text, key=key, occurred_at=datetime.now(UTC), groups=["all"], origin={"task": "a\u2028b"}, fields={"state": "x"})
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    own = Journal(tmp_path / "new/dir", "run")
+    kept = [_alert("line 1\nline 2 äöü \u2028 漢", "1"), _alert("b", "2")]
+    passed = Passed("site.yml", ("web1", "web2"), datetime.now(UTC))
+    for one in kept:
+        own.add(one)
+    own.add_passed(passed)
+    batch = own.read()
+    assert (batch.alerts, batch.passed, batch.unreadable) == (kept, [passed], [])
+    own.drop()
+    assert not own.read()
+    own.close()
+    assert list((tmp_path / "new/dir").iterdir()) == []
+
+
+def test_what_a_living_run_writes_is_left_alone_and_a_dead_ones_is_taken(tmp_path: Path) -> None:
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        own = Journal(tmp_path, "other")
+        own.add(_alert())
+        os.write(go, b"x")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        os.read(ready, 1)
+        with journal.left_over(tmp_path) as batch:
+            assert not batch
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    with pytest.raises(RuntimeError), journal.left_over(tmp_path) as batch:
+        assert len(batch.alerts) == 1
+        raise RuntimeError("the database does not answer")
+    with journal.left_over(tmp_path) as batch:
+        assert len(batch.alerts) == 1, "what could not be recorded is still there"
+    with journal.left_over(tmp_path) as batch:
+        assert not batch
+
+
+def test_a_process_that_outlives_its_run_does_not_keep_its_alerts(tmp_path: Path) -> None:
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        own = Journal(tmp_path, "other")
+        own.add(_alert())
+        worker = os.fork()
+        if worker == 0:
+            os.write(go, b"%d" % os.getpid())
+            time.sleep(60)
+            os._exit(0)
+        time.sleep(60)
+        os._exit(0)
+    worker = int(os.read(ready, 20))
+    try:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with journal.left_over(tmp_path) as batch:
+            assert len(batch.alerts) == 1
+    finally:
+        os.kill(worker, signal.SIGKILL)
+
+
+def test_what_a_run_left_that_was_killed_while_it_made_its_file_goes_after_a_while(tmp_path: Path) -> None:
+    for name, age in (("old", 7200), ("young", 10)):
+        (tmp_path / f"{name}.new").touch()
+        os.utime(tmp_path / f"{name}.new", (time.time() - age, time.time() - age))
+    with journal.left_over(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["young.new"]
+
+
+def test_a_line_that_was_cut_off_is_told_and_the_others_are_read(tmp_path: Path) -> None:
+    own = Journal(tmp_path, "dead")
+    own.add(_alert())
+    own.close()
+    (file,) = tmp_path.glob("*.alerts")
+    with file.open("ab") as more:
+        more.write(b'{"alert":{"device":"we')
+    with journal.left_over(tmp_path) as batch:
+        assert len(batch.alerts) == 1
+        assert batch.unreadable == ['{"alert":{"device":"we']
+
+
+def test_a_directory_that_cannot_be_written_is_told() -> None:
+    with pytest.raises(JournalError, match=r"cannot be kept in /proc/nowhere/run\.alerts"):
+        Journal(Path("/proc/nowhere"), "run").add(_alert())
+    with pytest.raises(JournalError, match=r"cannot be kept in /proc/nowhere/problems\.log"):
+        journal.keep_problem(Path("/proc/nowhere"), "x")
+
+
+def test_problems_are_kept_and_only_the_newest(tmp_path: Path) -> None:
+    for number in range(205):
+        journal.keep_problem(tmp_path, f"problem {number}\nof two lines")
+    kept = journal.problems(tmp_path)
+    assert len(kept) == 200
+    assert kept[-1].endswith("UTC problem 204 of two lines")
