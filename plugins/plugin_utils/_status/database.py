@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 30.0
 #: Key of PostgreSQL's advisory lock: "fleet" in ASCII.
 _ADVISORY_LOCK = 0x666C656574
+#: Seconds until a file is looked at again that another connection is just making ready.
+_LOOK_AGAIN_SECONDS = 0.01
 _READ_ONLY = "fleetcast_read_only"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -166,7 +169,7 @@ def _sqlite_engine(url: sa.URL, wait_seconds: float) -> sa.Engine:
         return sqlite3.connect(file, uri=True, timeout=wait_seconds, isolation_level=None)
 
     engine = sa.create_engine(url, creator=connect, poolclass=pool.NullPool, hide_parameters=True)
-    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", _configure_sqlite(wait_seconds))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -186,13 +189,31 @@ def _postgresql_engine(url: sa.URL, wait_seconds: float) -> sa.Engine:
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # Readers do not block the writer. Where the file system cannot do it (NFS), SQLite stays in the mode it has, which is correct too.
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
+def _configure_sqlite(wait_seconds: float) -> Callable[[Any, object], None]:
+    def configure(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys = ON").close()
+        deadline = time.monotonic() + wait_seconds
+        while not _in_wal_mode(connection, last_attempt=time.monotonic() >= deadline):
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    return configure
+
+
+def _in_wal_mode(connection: Any, last_attempt: bool) -> bool:
+    """Have readers not block the writer; False when another connection is just changing the mode, too.
+
+    Where the file system cannot do it (NFS), SQLite stays in the mode it has, which is correct too.
+    Of two connections that both read the file and want to change its mode, one would wait for the other for ever; SQLite tells it
+    at once that the file is locked, and does not wait as it does for a transaction (sqlite.org/c3ref/busy_handler.html).
+    """
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL").close()
+    except sqlite3.OperationalError as error:
+        if last_attempt or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -87,6 +87,35 @@ def test_first_plays_at_the_same_moment_do_not_collide(database_url: str) -> Non
     assert sorted(seq for (seq,) in table.sql("SELECT seq FROM distribution")) == list(range(1, _PROCESSES + 1))
 
 
+def _connect_to_each(urls: list[str], together: object, results: object) -> None:
+    failed = []
+    for url in urls:
+        together.wait(30)  # type: ignore[attr-defined]  # a Barrier
+        try:
+            with database_module._engine(sa.make_url(url), 30).connect():
+                pass
+        except Exception as error:
+            failed.append(repr(error))
+    results.put(failed)  # type: ignore[attr-defined]  # a Queue
+
+
+def test_a_new_file_is_made_ready_by_many_at_the_same_moment(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.db" for number in range(50)]
+    for file in files:
+        file.touch()
+    context = get_context("fork")
+    together, results = context.Barrier(_PROCESSES), context.Queue()
+    urls = [f"sqlite:///{file}" for file in files]
+    processes = [context.Process(target=_connect_to_each, args=(urls, together, results)) for _ in range(_PROCESSES)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(30)
+    assert found == [[]] * _PROCESSES
+    assert {sqlite3.connect(file).execute("PRAGMA journal_mode").fetchone()[0] for file in files} == {"wal"}
+
+
 #: The version after the newest.
 _NOW = schema.SCHEMA_VERSION
 _FOLLOWING = f"{int(_NOW) + 1:04d}"
