@@ -84,16 +84,13 @@ def test_host_that_cannot_take_it_is_told_before_bytes_move(ansible: Ansible, so
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("sudo") is None or not Path("/usr/bin/python3").exists(), reason="needs root, sudo and a system Python")
-def test_patch_reaches_the_user_that_the_task_becomes(ansible: Ansible, source: Path, tmp_path: Path) -> None:
-    folder = tmp_path
-    while folder != Path("/"):
-        folder.chmod(folder.stat().st_mode | 0o711)
-        folder = folder.parent
-    home = tmp_path / "home"
+def test_patch_reaches_the_user_that_the_task_becomes(ansible: Ansible, source: Path, reachable: Path) -> None:
+    home = reachable / "home"
     home.mkdir()
     os.chown(home, 65534, 65534)
     ansible.python = "/usr/bin/python3"
     # As ~/.ansible/tmp, which every user has of his own, would be.
+    ansible.remote_tmp = reachable / "remote_tmp"
     ansible.remote_tmp.mkdir()
     ansible.remote_tmp.chmod(0o1777)
     tasks = tasks_for(source, f"{home}/")

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -287,16 +288,6 @@ def as_nobody() -> None:
     os.setuid(65534)
 
 
-@pytest.fixture
-def reachable(tmp_path: Path) -> Path:
-    """`tmp_path`, with the way to it open for other users."""
-    folder = tmp_path
-    while folder != Path("/"):
-        folder.chmod(folder.stat().st_mode | 0o711)
-        folder = folder.parent
-    return tmp_path
-
-
 def run_as_nobody(name: str, **arguments: Any) -> dict[str, Any]:
     # The Python that runs the tests may lie in a home directory that is closed to others.
     process = start_module(name, arguments, python="/usr/bin/python3", preexec_fn=as_nobody)
@@ -337,7 +328,7 @@ def test_destination_whose_parent_belongs_to_somebody_else(push: Any, reachable:
     home.mkdir(parents=True)
     os.chown(home, 65534, 65534)
     artifact = push.info(f"{reachable}/t/")
-    patch = Path(push.cut(artifact, reachable / "t", [[0, 7]]))
+    patch = Path(shutil.move(push.cut(artifact, reachable / "t", [[0, 7]]), reachable / "patch"))
     os.chown(patch, 65534, 65534)
     result = run_as_nobody("artifact_apply", manifest=artifact["manifest"], dest=str(home), src=str(patch))
     assert result.get("complete"), result
