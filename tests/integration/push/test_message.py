@@ -21,9 +21,11 @@ def test_a_message_arrives_is_shown_and_is_caught_up(project: Project) -> None:
     project.variables.update(
         fleetcast_message=f"{{{{ lookup('ansible.builtin.file', '{project.directory}/text') }}}}",
         fleetcast_message_wall=True,
-        fleetcast_message_store=str(project.directory / "messages"),
+        fleetcast_message_store="~/messages",
         fleetcast_name="road works",
     )
+    # As in a container: not what the password database says.
+    project.environment["HOME"] = str(project.directory)
     project.lab.cut("host3")
     host = project.lab.host("host1")
     # sshd registers a login where there is a place for it.
