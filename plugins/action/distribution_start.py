@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import distributions, errors
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.action import StatusAction, now
+from ansible_collections.fleetcast.core.plugins.plugin_utils._variables import misspelt
 
 
 class ActionModule(StatusAction):
@@ -42,6 +43,8 @@ class ActionModule(StatusAction):
             parent_id=arguments["parent"] or None,
             commands=arguments["commands"],
         )
+        for name, meant in misspelt(self._variables).items():
+            self._display.warning(f"{name} is no variable of fleetcast.core, and has no effect on it: did you mean {meant}?")
         check_mode = bool(self._task.check_mode)
         with self.open().write(dry_run=check_mode) as connection:
             started = distributions.start(connection, request, run, now())
