@@ -119,3 +119,12 @@ def test_catch_up_over_paramiko(project: Project) -> None:
     assert "ESTABLISH PARAMIKO SSH CONNECTION" in played.output
     project.assert_arrived(source, ["host1", "host2"])
     project.all_states("succeeded", ["host1", "host2"])
+
+
+def test_hosts_that_do_not_go_together_are_told_why(project: Project) -> None:
+    project.environment["ANSIBLE_STRATEGY"] = "free"
+    project.inventory({"lab": {"hosts": {"host3": {"fleetcast_mode": "{{ lookup('ansible.builtin.pipe', 'sleep 2; echo preserve') }}"}}}})
+    played = project.push(project.file())
+    assert played.status != 0
+    assert played.failed() >= {"host1", "host2"}
+    assert "give the play the strategy linear" in played.output
