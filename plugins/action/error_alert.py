@@ -18,7 +18,7 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import map
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.errors import AlertError
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.mapping import Reading
 
-_TEXTS = ("text", "location", "distribution", "server", "failure_type", "key")
+_TEXTS = ("text", "location", "distribution", "server", "failure_type")
 _SOURCES = ["device", "content", "src", "event"]
 
 
@@ -26,6 +26,7 @@ class ActionModule(TicketAction):
     ARGUMENT_SPEC: ClassVar[dict[str, Any]] = {
         "device": {"type": "str"},
         **{name: {"type": "str", "default": ""} for name in _TEXTS},
+        "key": {"type": "str", "default": "", "no_log": False},
         "occurred_at": {"type": "str"},
         "content": {"type": "raw"},
         "src": {"type": "path"},
@@ -65,7 +66,7 @@ def _read(arguments: dict[str, Any]) -> Reading:
     reading, form, user_mapping = Reading(), arguments["format"], mapping.checked_mapping(arguments["mapping"])
     if arguments["device"] is not None:
         at = mapping.time_of(arguments["occurred_at"]) if arguments["occurred_at"] else None
-        values = {name: arguments[name] for name in _TEXTS if name not in ("text", "key")}
+        values = {name: arguments[name] for name in _TEXTS if name != "text"}
         key = f"module:{arguments['key']}" if arguments["key"] else ""
         reading.alerts.append(alerts.make(arguments["device"], arguments["text"], key=key, occurred_at=at, source="module", **values))
     elif arguments["event"] is not None:

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleetcast.core.plugins.plugin_utils._jobs import Job
 
 
 class ActionModule(ActionBase):
+    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = {"job": {"type": "str", "required": True}, "timeout": {"type": "float", "default": 60}}
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _validated, arguments = self.validate_argument_spec(
-            argument_spec={"job": {"type": "str", "required": True}, "timeout": {"type": "float", "default": 60}}
-        )
+        _validated, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
         if self._task.check_mode:
             result.update(changed=False, complete=False, reason="lost", msg="no receiver runs in check mode")
             return result

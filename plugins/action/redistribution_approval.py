@@ -7,15 +7,36 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible_collections.fleetcast.core.plugins.modules.redistribution_approval import ARGUMENT_SPEC as _SPEC
 from ansible_collections.fleetcast.core.plugins.plugin_utils._redistribution import performances, plans, policy
 from ansible_collections.fleetcast.core.plugins.plugin_utils._redistribution.performances import Decision
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import reconcile, run
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.action import StatusAction, now
 
+_WINDOW = {
+    "days": {"type": "list", "elements": "str"},
+    "from": {"type": "str", "required": True},
+    "to": {"type": "str", "required": True},
+    "time_zone": {"type": "str", "required": True},
+}
+
 
 class ActionModule(StatusAction):
-    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = _SPEC
+    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = {
+        "plan": {"type": "str", "required": True},
+        "decision": {"type": "str", "choices": ["approved", "rejected", "policy"], "required": True},
+        "how": {"type": "str", "default": "digest"},
+        "who": {"type": "str"},
+        "reason": {"type": "str", "default": ""},
+        "policy": {
+            "type": "dict",
+            "options": {
+                "max_hosts": {"type": "int"},
+                "failure_types": {"type": "list", "elements": "str"},
+                "windows": {"type": "list", "elements": "dict", "options": _WINDOW},
+                "fetch": {"type": "bool", "default": False},
+            },
+        },
+    }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         digest, wanted = arguments["plan"], arguments["decision"]

@@ -12,14 +12,13 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 from ansible_collections.fleetcast.core.plugins.module_utils._joblog.errors import JobLogError
 from ansible_collections.fleetcast.core.plugins.module_utils._joblog.retention import seconds
-from ansible_collections.fleetcast.core.plugins.modules.ticket_prune import ARGUMENT_SPEC as _SPEC
 from ansible_collections.fleetcast.core.plugins.plugin_utils._job_ticket import TicketAction
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.composing import label
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.errors import RequestError
 
 
 class ActionModule(TicketAction):
-    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = _SPEC
+    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = {"max_age": {"type": "str", "required": True}, "show": {"type": "bool", "default": False}}
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         try:

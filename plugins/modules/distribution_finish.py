@@ -67,17 +67,3 @@ not_completed:
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {"distribution": {"type": "str"}, "hosts": {"type": "list", "elements": "str"}}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="distribution_finish runs on the controller, as an action plugin: call it as fleetcast.core.distribution_finish"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -76,17 +76,3 @@ not_completed:
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {"hosts": {"type": "list", "elements": "str"}}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="distribution_pending_info runs on the controller, as an action plugin: call it as fleetcast.core.distribution_pending_info"
-    )
-
-
-if __name__ == "__main__":
-    main()

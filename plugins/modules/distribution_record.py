@@ -65,17 +65,3 @@ refused:
   returned: success
   type: dict
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {"distribution": {"type": "str"}, "hosts": {"type": "dict", "required": True}}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="distribution_record runs on the controller, as an action plugin: call it as fleetcast.core.distribution_record"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -140,27 +140,3 @@ reconciled:
   returned: success
   type: int
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "name": {"type": "str"},
-    "kind": {"type": "str", "default": "file"},
-    "digest": {"type": "str"},
-    "manifest": {"type": "str"},
-    "commands": {"type": "dict", "default": {}},
-    "parent": {"type": "str"},
-    "hosts": {"type": "list", "elements": "str", "required": True},
-    "distribution": {"type": "str"},
-    "lease": {"type": "int", "default": 3600},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="distribution_start runs on the controller, as an action plugin: call it as fleetcast.core.distribution_start"
-    )
-
-
-if __name__ == "__main__":
-    main()

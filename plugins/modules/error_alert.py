@@ -155,33 +155,3 @@ opened:
   elements: str
   sample: [FC-12]
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "device": {"type": "str"},
-    "text": {"type": "str", "default": ""},
-    "location": {"type": "str", "default": ""},
-    "distribution": {"type": "str", "default": ""},
-    "server": {"type": "str", "default": ""},
-    "failure_type": {"type": "str", "default": ""},
-    "key": {"type": "str", "default": "", "no_log": False},
-    "occurred_at": {"type": "str"},
-    "content": {"type": "raw"},
-    "src": {"type": "path"},
-    "event": {"type": "str"},
-    "format": {"type": "str", "default": "json", "choices": ["json", "alertmanager", "mail"]},
-    "mapping": {"type": "dict", "default": {}},
-}
-MUTUALLY_EXCLUSIVE = [["device", "content", "src", "event"]]
-REQUIRED_ONE_OF = [["device", "content", "src", "event"]]
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, required_one_of=REQUIRED_ONE_OF, supports_check_mode=True).fail_json(
-        msg="error_alert runs on the controller, as an action plugin: call it as fleetcast.core.error_alert"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -70,16 +70,3 @@ msg:
   returned: when something is missing
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"job": {"type": "str", "required": True}, "timeout": {"type": "float", "default": 60}}, supports_check_mode=True
-    )
-    module.fail_json(msg="multicast_receive_info runs on the controller, as an action plugin: call it as fleetcast.core.multicast_receive_info")
-
-
-if __name__ == "__main__":
-    main()

@@ -130,38 +130,3 @@ how:
   returned: success
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-_WINDOW = {
-    "days": {"type": "list", "elements": "str"},
-    "from": {"type": "str", "required": True},
-    "to": {"type": "str", "required": True},
-    "time_zone": {"type": "str", "required": True},
-}
-ARGUMENT_SPEC = {
-    "plan": {"type": "str", "required": True},
-    "decision": {"type": "str", "choices": ["approved", "rejected", "policy"], "required": True},
-    "how": {"type": "str", "default": "digest"},
-    "who": {"type": "str"},
-    "reason": {"type": "str", "default": ""},
-    "policy": {
-        "type": "dict",
-        "options": {
-            "max_hosts": {"type": "int"},
-            "failure_types": {"type": "list", "elements": "str"},
-            "windows": {"type": "list", "elements": "dict", "options": _WINDOW},
-            "fetch": {"type": "bool", "default": False},
-        },
-    },
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="redistribution_approval runs on the controller, as an action plugin: call it as fleetcast.core.redistribution_approval"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -85,22 +85,3 @@ plans:
   type: list
   elements: dict
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "distribution": {"type": "str"},
-    "server": {"type": "str"},
-    "plan": {"type": "str"},
-    "resolved": {"type": "bool", "default": False},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="redistribution_info runs on the controller, as an action plugin: call it as fleetcast.core.redistribution_info"
-    )
-
-
-if __name__ == "__main__":
-    main()

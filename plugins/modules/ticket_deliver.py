@@ -76,20 +76,3 @@ opened:
   elements: str
   sample: [FC-12]
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "timeout": {"type": "float", "default": 300.0},
-    "show": {"type": "bool", "default": False},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="ticket_deliver runs on the controller, as an action plugin: call it as fleetcast.core.ticket_deliver"
-    )
-
-
-if __name__ == "__main__":
-    main()

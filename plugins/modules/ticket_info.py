@@ -83,22 +83,3 @@ text:
   returned: always
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "ticket": {"type": "str"},
-    "device": {"type": "str", "default": ""},
-    "status": {"type": "str", "default": "open", "choices": ["open", "resolved", "all"]},
-    "show": {"type": "bool", "default": False},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="ticket_info runs on the controller, as an action plugin: call it as fleetcast.core.ticket_info"
-    )
-
-
-if __name__ == "__main__":
-    main()

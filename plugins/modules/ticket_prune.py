@@ -75,20 +75,3 @@ plans:
   returned: always
   type: int
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "max_age": {"type": "str", "required": True},
-    "show": {"type": "bool", "default": False},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="ticket_prune runs on the controller, as an action plugin: call it as fleetcast.core.ticket_prune"
-    )
-
-
-if __name__ == "__main__":
-    main()

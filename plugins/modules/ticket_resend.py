@@ -53,19 +53,3 @@ mails:
   returned: always
   type: int
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "ticket": {"type": "str", "required": True},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="ticket_resend runs on the controller, as an action plugin: call it as fleetcast.core.ticket_resend"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -57,21 +57,3 @@ ticket:
   type: str
   sample: FC-12
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENT_SPEC = {
-    "ticket": {"type": "str", "required": True},
-    "resolution": {"type": "str", "default": "repaired"},
-    "by": {"type": "str"},
-}
-
-
-def main() -> None:
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json(
-        msg="ticket_resolve runs on the controller, as an action plugin: call it as fleetcast.core.ticket_resolve"
-    )
-
-
-if __name__ == "__main__":
-    main()
