@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 from ansible_collections.fleetcast.core.plugins.plugin_utils._job_ticket import TicketAction
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import closing, journal
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.desk import Intake
 
 
 class ActionModule(TicketAction):
@@ -21,14 +22,18 @@ class ActionModule(TicketAction):
         if self._task.check_mode:
             unsent = desk.unsent()
             return {"changed": unsent > 0, "delivered": 0, "deferred": 0, "dead": desk.dead_letters(), "unsent": unsent, "opened": [], "resolved": []}
-        with journal.left_over(self.options.journal) as rest:
-            intake = desk.take_in(rest.alerts, rest.passed)
-            for line in rest.unreadable:
-                journal.keep_problem(self.options.journal, closing.unreadable(line))
+        intake, left_over, more = Intake(), 0, True
+        while more:
+            with journal.left_over(self.options.journal) as rest:
+                intake.add(desk.take_in(rest.alerts, rest.passed))
+                for problem in [*rest.problems, *map(closing.unreadable, rest.unreadable)]:
+                    journal.keep_problem(self.options.journal, problem)
+            left_over += len(rest.alerts)
+            more = rest.more
         delivery = desk.deliver(arguments["timeout"])
         dead = desk.dead_letters()
         if arguments["show"]:
-            Display().display("\n".join([*closing.told(intake, len(rest.alerts)), closing.sent(delivery) or "mails: none was due"]))
+            Display().display("\n".join([*closing.told(intake, left_over), closing.sent(delivery) or "mails: none was due"]))
         result: dict[str, Any] = {
             **asdict(delivery),
             "changed": bool(intake.recorded or intake.opened or intake.resolved or delivery.delivered or delivery.dead),

@@ -219,7 +219,7 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._run_id = str(uuid.uuid4())
+        self._run_id = ""
         self._journal: journal.Journal | None = None
         self._options: _job_ticket.Options | None = None
         self._rules: Rules | None = None
@@ -236,6 +236,8 @@ class CallbackModule(CallbackBase):
     @_guarded
     def v2_playbook_on_start(self, playbook: Any) -> None:
         file = Path(str(playbook._file_name))
+        # Each playbook of a command line has its own journal: what one could not record, the next must not write over.
+        self._run_id = str(uuid.uuid4())
         self._playbook, self._is_own = file.name, file.resolve() == _OWN_PLAYBOOK
         self._options = _job_ticket.Options.read(self.get_option)
         self._journal = journal.Journal(self._options.journal, self._run_id)

@@ -44,24 +44,29 @@ class Closing:
 
     def run(self, url: str, rules: Rules, wait_seconds: float, limit_seconds: float) -> Said:
         """Do all of it. Never raises for a database or a mail server; what cannot be done now waits in the journal or the outbox."""
-        said = Said()
+        said, intake, left_over = Said(), Intake(), 0
         try:
-            batch = self._own.read()
-            with journal.left_over(self._directory) as rest:
-                said.problems += [unreadable(line) for line in batch.unreadable + rest.unreadable]
-                database = _opened(url, bool(batch.alerts or rest.alerts))
-                if database.missing:
-                    return said
-                desk = Desk(database, rules)
-                passed = [*rest.passed, self._passed] if self._passed.devices else rest.passed
-                intake = desk.take_in([*batch.alerts, *rest.alerts], passed)
-            self._own.drop()
-            said.lines += told(intake, len(rest.alerts))
+            more = True
+            while more:
+                batch = self._own.read()
+                with journal.left_over(self._directory) as rest:
+                    said.problems += [*rest.problems, *(unreadable(line) for line in batch.unreadable + rest.unreadable)]
+                    database = _opened(url, bool(batch.alerts or rest.alerts))
+                    if database.missing:
+                        return said
+                    desk = Desk(database, rules)
+                    passed = [*rest.passed, self._passed] if self._passed.devices else rest.passed
+                    intake.add(desk.take_in([*batch.alerts, *rest.alerts], passed))
+                self._own.drop()
+                left_over += len(rest.alerts)
+                more = rest.more
+            said.lines += told(intake, left_over)
             said.alarms += alarms(desk.dead_letters())
             if outbox.count(database, WAITING) and limit_seconds > 0:
                 self._send(desk, said, wait_seconds, limit_seconds)
         except (StatusError, TicketError, OSError) as error:
-            said.problems.append(f"alerts wait in {self._directory} for the next run: {error}")
+            lost = f", but for {self._own.unwritten} that could not be written there and are lost" if self._own.unwritten else ""
+            said.problems.append(f"alerts wait in {self._directory} for the next run{lost}: {error}")
         return said
 
     @staticmethod

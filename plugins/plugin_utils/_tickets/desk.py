@@ -40,6 +40,16 @@ class Intake:
     #: What was taken in, by failure type.
     failure_types: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: Intake) -> None:
+        """Take over what another transaction came to."""
+        self.recorded += other.recorded
+        self.replayed += other.replayed
+        self.opened += other.opened
+        self.resolved += other.resolved
+        self.follow_ups += other.follow_ups
+        for name, count in other.failure_types.items():
+            self.failure_types[name] = self.failure_types.get(name, 0) + count
+
 
 def ticket_id(text: str) -> int:
     """The identifier of a ticket's label (`FC-12`) or number (`12`).

@@ -16,7 +16,7 @@ import json
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,8 @@ _PROBLEMS = "problems.log"
 _NAMED_WITHIN_SECONDS = 3600
 #: Own failures that are kept; older ones go.
 _PROBLEMS_KEPT = 200
+#: Files of dead runs that are held at once: a process may often have no more than 1024 open.
+_FILES_AT_ONCE = 200
 
 
 class JournalError(TicketError):
@@ -49,30 +51,46 @@ class Passed:
 
 @dataclass
 class Batch:
-    """What a journal holds. `unreadable` are lines that are neither of the two."""
+    """What a journal holds. `unreadable` are lines that are neither of the two.
+
+    :param problems: files of dead runs that cannot be opened, and why.
+    :param more: there are further files of dead runs, for another call.
+    """
 
     alerts: list[Alert] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    more: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.alerts or self.passed or self.unreadable)
 
 
 class Journal:
-    """The journal of one run; the file is made with its first line."""
+    """The journal of one run; the file is made with its first line. What cannot be written is kept in memory, until the end of the run at least."""
 
     def __init__(self, directory: Path, run_id: str) -> None:
         self._path = directory / f"{run_id}{_SUFFIX}"
         self._descriptor: int | None = None
+        self._unwritten: list[Alert] = []
         os.register_at_fork(after_in_child=_letting_go(weakref.ref(self)))
 
     def add(self, alert: Alert) -> None:
         """Write an alert.
 
-        :raises JournalError: when that is not possible.
+        :raises JournalError: when that is not possible; :meth:`read` has it all the same.
         """
-        self._write(f'{{"alert":{alert.to_json()}}}')
+        try:
+            self._write(f'{{"alert":{alert.to_json()}}}')
+        except JournalError:
+            self._unwritten.append(alert)
+            raise
+
+    @property
+    def unwritten(self) -> int:
+        """How many alerts end with this process, unless the database gets them before."""
+        return len(self._unwritten)
 
     def add_passed(self, passed: Passed) -> None:
         """Write which devices a playbook ran through on."""
@@ -83,19 +101,23 @@ class Journal:
         try:
             if self._descriptor is None:
                 self._descriptor = _locked_new_file(self._path)
+            end = os.fstat(self._descriptor).st_size
             if os.write(self._descriptor, data) != len(data):
+                # Or the next line would be joined to this piece, and neither could be read.
+                os.ftruncate(self._descriptor, end)
                 raise OSError("the line was written in part only: the disk is full")
         except OSError as error:
             raise JournalError(f"the alert cannot be kept in {self._path}: {error}") from error
 
     def read(self) -> Batch:
         """Everything written and not yet dropped."""
-        if self._descriptor is None:
-            return Batch()
-        return _parsed(self._path.read_bytes())
+        batch = Batch() if self._descriptor is None else _parsed(self._path.read_bytes())
+        batch.alerts += self._unwritten
+        return batch
 
     def drop(self) -> None:
-        """Forget what was written: the database has it."""
+        """Forget everything: the database has it."""
+        self._unwritten.clear()
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
 
@@ -132,20 +154,37 @@ def left_over(directory: Path) -> Iterator[Batch]:
     :raises JournalError: when the directory cannot be read.
     """
     with contextlib.ExitStack() as held:
-        taken: list[tuple[Path, Batch]] = []
+        whole = Batch()
+        taken: list[Path] = []
         try:
-            for path in directory.glob(f"*{_UNNAMED}"):
-                if time.time() - path.stat().st_mtime > _NAMED_WITHIN_SECONDS:
-                    path.unlink(missing_ok=True)
+            _remove_unnamed(directory)
             for path in sorted(directory.glob(f"*{_SUFFIX}")):
-                batch = _locked(path, held)
+                if len(taken) == _FILES_AT_ONCE:
+                    whole.more = True
+                    break
+                try:
+                    batch = _locked(path, held)
+                except OSError as error:
+                    # Another user's, perhaps. It keeps nobody from what is in the others.
+                    whole.problems.append(f"the alerts that an earlier run kept in {path} cannot be read: {error.strerror or error}")
+                    continue
                 if batch is not None:
-                    taken.append((path, batch))
+                    taken.append(path)
+                    _join(whole, batch)
         except OSError as error:
             raise JournalError(f"what earlier runs kept in {directory} cannot be read: {error}") from error
-        yield _joined(batch for _path, batch in taken)
-        for path, _batch in taken:
+        yield whole
+        for path in taken:
             path.unlink(missing_ok=True)
+
+
+def _remove_unnamed(directory: Path) -> None:
+    """Remove the files of runs that were killed before their file had its name."""
+    for path in directory.glob(f"*{_UNNAMED}"):
+        # Another run may be giving the file its name in this moment.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _NAMED_WITHIN_SECONDS:
+                path.unlink()
 
 
 def _locked_new_file(path: Path) -> int:
@@ -172,13 +211,10 @@ def _locked(path: Path, held: contextlib.ExitStack) -> Batch | None:
     return _parsed(path.read_bytes()) if path.exists() else None
 
 
-def _joined(batches: Iterable[Batch]) -> Batch:
-    whole = Batch()
-    for batch in batches:
-        whole.alerts += batch.alerts
-        whole.passed += batch.passed
-        whole.unreadable += batch.unreadable
-    return whole
+def _join(whole: Batch, batch: Batch) -> None:
+    whole.alerts += batch.alerts
+    whole.passed += batch.passed
+    whole.unreadable += batch.unreadable
 
 
 def _parsed(data: bytes) -> Batch:
@@ -214,7 +250,7 @@ def keep_problem(directory: Path, message: str) -> None:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_PROBLEMS_KEPT + 1 :] if path.exists() else []
         lines.append(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {' '.join(message.split())}")
         fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        fresh.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
         fresh.replace(path)
     except OSError as error:
         raise JournalError(f"the problem cannot be kept in {path}: {error}") from error

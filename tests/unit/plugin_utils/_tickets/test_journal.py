@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import alert, journal
-from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Journal, JournalError, Passed
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Batch, Journal, JournalError, Passed
 
 pytestmark = pytest.mark.tickets
 
@@ -107,8 +108,12 @@ def test_a_line_that_was_cut_off_is_told_and_the_others_are_read(tmp_path: Path)
 
 
 def test_a_directory_that_cannot_be_written_is_told() -> None:
-    with pytest.raises(JournalError, match=r"cannot be kept in /proc/nowhere/run\.alerts"):
-        Journal(Path("/proc/nowhere"), "run").add(_alert())
+    own = Journal(Path("/proc/nowhere"), "run")
+    with pytest.raises(JournalError, match=r"cannot be kept in /proc/nowhere/run\.alerts, only in memory"):
+        own.add(_alert())
+    assert (len(own.read().alerts), own.unwritten) == (1, 1), "the database can still have it"
+    own.drop()
+    assert (own.read(), own.unwritten) == (Batch(), 0)
     with pytest.raises(JournalError, match=r"cannot be kept in /proc/nowhere/problems\.log"):
         journal.keep_problem(Path("/proc/nowhere"), "x")
 
@@ -119,3 +124,79 @@ def test_problems_are_kept_and_only_the_newest(tmp_path: Path) -> None:
     kept = journal.problems(tmp_path)
     assert len(kept) == 200
     assert kept[-1].endswith("UTC problem 204 of two lines")
+    journal.keep_problem(tmp_path, "no file /srv/\udcfcber.yml")
+    assert journal.problems(tmp_path)[-1].endswith("no file /srv/\\udcfcber.yml")
+
+
+def test_a_line_for_which_there_is_no_space_does_not_spoil_the_next(tmp_path: Path) -> None:
+    own = Journal(tmp_path, "run")
+    own.add(_alert(key="1"))
+    (file,) = tmp_path.glob("*.alerts")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        # What a disk does that has 50 bytes left: it takes the beginning.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 50, before[1]))
+        with pytest.raises(JournalError, match="the disk is full"):
+            own.add(_alert(key="2"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    own.add(_alert(key="3"))
+    kept = own.read()
+    assert kept.unreadable == []
+    assert {one.key for one in kept.alerts} == {_alert(key=key).key for key in "123"}, "the second from memory"
+    own.let_go()
+    with journal.left_over(tmp_path) as batch:
+        assert [one.key for one in batch.alerts] == [_alert(key=key).key for key in "13"]
+
+
+def test_more_files_of_dead_runs_than_a_process_may_open(tmp_path: Path) -> None:
+    # As many as a schedule of every five minutes leaves in a day while nobody corrects a mistake in the rules.
+    for number in range(300):
+        own = Journal(tmp_path, f"run{number}")
+        own.add(_alert(key=str(number)))
+        own.close()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    keys = set()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (280, before[1]))
+        more = True
+        while more:
+            with journal.left_over(tmp_path) as batch:
+                keys |= {one.key for one in batch.alerts}
+                more = batch.more
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(keys) == 300
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_opened_keeps_nobody_from_the_others(tmp_path: Path) -> None:
+    own = Journal(tmp_path, "b")
+    own.add(_alert())
+    own.close()
+    (tmp_path / "a.alerts").mkdir()
+    with journal.left_over(tmp_path) as batch:
+        assert len(batch.alerts) == 1
+        assert batch.problems == [f"the alerts that an earlier run kept in {tmp_path}/a.alerts cannot be read: Is a directory"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.alerts"]
+
+
+def test_runs_that_begin_just_now_do_not_disturb_the_taking_in(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            for number in range(100_000):
+                own = Journal(tmp_path, f"run{number}")
+                own.add(_alert())
+                own.drop()
+                own.close()
+        finally:
+            os._exit(0)
+    try:
+        ends = time.monotonic() + 2
+        while time.monotonic() < ends:
+            with journal.left_over(tmp_path) as batch:
+                assert not batch.alerts
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
