@@ -107,7 +107,7 @@ class Journal:
                 os.ftruncate(self._descriptor, end)
                 raise OSError("the line was written in part only: the disk is full")
         except OSError as error:
-            raise JournalError(f"the alert cannot be kept in {self._path}: {error}") from error
+            raise JournalError(f"the alert cannot be kept in {self._path}, only in memory until the playbook ends: {error}") from error
 
     def read(self) -> Batch:
         """Everything written and not yet dropped."""

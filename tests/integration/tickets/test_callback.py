@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 from contextlib import closing
 
@@ -214,10 +215,12 @@ def test_its_own_failures_are_shown_and_the_play_goes_on_as_without_it(case: str
     assert "two" in ended.stdout and "going on" in ended.stdout
     said = " ".join((ended.stdout + ended.stderr).split())
     assert words in said
-    assert mailbox.received == []
     if case == "journal":
         assert said.count("the alert cannot be kept in") == 1, "said once, however many alerts there are"
+        assert project.sql("SELECT count FROM ticket") == [(2,)], "the database has them all the same"
+        assert len(mailbox.received) == 1
         return
+    assert mailbox.received == []
     assert "alerts wait in" in said
     assert words in (project.journal / "problems.log").read_text(encoding="utf-8")
     # What could not be recorded was kept, and the next play takes it in.
@@ -227,6 +230,16 @@ def test_its_own_failures_are_shown_and_the_play_goes_on_as_without_it(case: str
     assert again.returncode == 0
     assert "opened: FC-1" in again.stdout and "kept by earlier plays" in again.stdout
     assert len(mailbox.received) == 1
+
+
+def test_a_further_playbook_of_the_command_line_does_not_write_over_what_waits_of_the_first(project: Project) -> None:
+    project.options["ignored"] = True
+    project.environment["FLEETCAST_DB_URL"] = "sqlite:////proc/no/such/place.db"
+    play = "- hosts: one\n  gather_facts: false\n  tasks:\n    - {ansible.builtin.fail: {msg: broken}, ignore_errors: true}\n"
+    (project.directory / "further.yml").write_text(play, encoding="utf-8")
+    assert project.play(play, "further.yml").returncode == 0
+    kept = [line for file in project.journal.glob("*.alerts") for line in file.read_text(encoding="utf-8").splitlines()]
+    assert sorted(json.loads(line)["alert"]["origin"]["playbook"] for line in kept) == ["further.yml", "site.yml"]
 
 
 def test_a_play_without_failures_makes_no_database(project: Project) -> None:
