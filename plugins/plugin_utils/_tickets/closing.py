@@ -63,15 +63,15 @@ class Closing:
             said.lines += told(intake, left_over)
             said.alarms += alarms(desk.dead_letters())
             if outbox.count(database, WAITING) and limit_seconds > 0:
-                self._send(desk, said, wait_seconds, limit_seconds)
+                self._send(desk, said, wait_seconds, limit_seconds, outbox.lease_seconds(rules.mail))
         except (StatusError, TicketError, OSError) as error:
             lost = f", but for {self._own.unwritten} that could not be written there and are lost" if self._own.unwritten else ""
             said.problems.append(f"alerts wait in {self._directory} for the next run{lost}: {error}")
         return said
 
     @staticmethod
-    def _send(desk: Desk, said: Said, wait_seconds: float, limit_seconds: float) -> None:
-        outcome = send_behind(lambda: desk.deliver(limit_seconds), limit_seconds, wait_seconds)
+    def _send(desk: Desk, said: Said, wait_seconds: float, limit_seconds: float, grace_seconds: float) -> None:
+        outcome = send_behind(lambda: desk.deliver(limit_seconds), limit_seconds, grace_seconds, wait_seconds)
         if outcome is None:
             said.lines.append("mails are being sent behind this; `ansible-playbook fleetcast.core.tickets` shows what became of them")
         elif isinstance(outcome, str):

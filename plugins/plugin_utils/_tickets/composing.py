@@ -9,6 +9,7 @@ import functools
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from email.headerregistry import HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -31,8 +32,13 @@ _TEMPLATES = Path(__file__).with_name("templates")
 _FALLBACK_LANGUAGE = "en"
 #: RFC 5322, 2.1.1: a line of a header should have 78 characters, of which the parser's folding takes care.
 _SUBJECT_LIMIT = 200
+#: In-Reply-To and References have one Message-ID each. As a text, which they are to Python, one that is longer than a line would be encoded,
+#: as nothing in them may be (RFC 2047, section 5), and no reader would know the thread.
+_HEADERS = HeaderRegistry()
+for _name in ("In-Reply-To", "References"):
+    _HEADERS.map_to_type(_name, MessageIDHeader)  # type: ignore[arg-type]  # typeshed wants the whole class, which the registry makes of it
 #: 7bit: every server takes it, also one without 8BITMIME. Text that is not ASCII is encoded.
-_POLICY = SMTP.clone(cte_type="7bit")
+_POLICY = SMTP.clone(cte_type="7bit", header_factory=_HEADERS)
 
 
 def label(ticket_id: int) -> str:

@@ -19,12 +19,15 @@ from typing import Any
 
 from .outbox import Delivery
 
-#: What the child may take beyond its limit before the system ends it: a mail that is just being sent is not cut off in the middle.
-_GRACE_SECONDS = 60
+#: The system's clock does not take more (about three years).
+_LONGEST_SECONDS = 1e8
 
 
-def send_behind(deliver: Callable[[], Delivery], limit_seconds: float, wait_seconds: float) -> Delivery | str | None:
+def send_behind(deliver: Callable[[], Delivery], limit_seconds: float, grace_seconds: float, wait_seconds: float) -> Delivery | str | None:
     """Run `deliver` in a child process, and look at what it came to within `wait_seconds`.
+
+    The system ends the child when it takes `grace_seconds` longer than its limit. It must be more than a mail that is just being sent can take:
+    one that is always cut off in the middle would never be delivered, nor ever be dead.
 
     Returns the delivery, or the words of the error that ended it, or None when it goes on behind us.
 
@@ -33,7 +36,7 @@ def send_behind(deliver: Callable[[], Delivery], limit_seconds: float, wait_seco
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _be_child(deliver, limit_seconds, reading, writing)
+        _be_child(deliver, min(limit_seconds + grace_seconds, _LONGEST_SECONDS), reading, writing)
     os.close(writing)
     try:
         answer = _read(reading, wait_seconds)
@@ -47,7 +50,7 @@ def send_behind(deliver: Callable[[], Delivery], limit_seconds: float, wait_seco
     return Delivery(**answer)
 
 
-def _be_child(deliver: Callable[[], Delivery], limit_seconds: float, reading: int, writing: int) -> None:
+def _be_child(deliver: Callable[[], Delivery], longest_seconds: float, reading: int, writing: int) -> None:
     """The child's whole life; never returns."""
     code = 1
     try:
@@ -61,7 +64,7 @@ def _be_child(deliver: Callable[[], Delivery], limit_seconds: float, reading: in
             signal.signal(number, signal.SIG_DFL)
         # Parent gone: writing the answer must not end us before the verdicts are in the database.
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        signal.alarm(int(limit_seconds) + _GRACE_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, longest_seconds)
         try:
             answer: dict[str, Any] = asdict(deliver())
         except Exception as error:

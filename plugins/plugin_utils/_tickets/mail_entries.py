@@ -73,7 +73,7 @@ def _sender(option: str) -> str:
 
 def _server(entry: Entry) -> Server:
     keys = entry.keys(*_SERVER_KEYS, required=("host",))
-    host = keys["host"].text()
+    host = keys["host"].converted(_host, "host name")
     security = keys["security"].one_of(*SECURITIES) if "security" in keys else default_security(host)
     user, password = keys["user"].text() if "user" in keys else "", _password(entry, keys)
     if bool(user) != bool(password):
@@ -105,6 +105,7 @@ def server_of_url(url: str) -> Server:
     try:
         parts = urlsplit(url)
         port = parts.port
+        _host(parts.hostname or "")
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/") or parts.query:
@@ -168,6 +169,17 @@ def address_of(text: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", text):
         raise ValueError(f"'{text}' is not of the form name@domain, in ASCII")
+    return text
+
+
+def _host(text: str) -> str:
+    """The text, if it can be asked for at a name server, or is an address."""
+    if re.search(r"[\s@/]", text):
+        raise ValueError(f"'{text}' has characters that no name has")
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"'{text}' has a part that is empty, or too long") from None
     return text
 
 

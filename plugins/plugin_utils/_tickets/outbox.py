@@ -46,6 +46,11 @@ class _Claim:
     recipients: tuple[str, ...]
 
 
+def lease_seconds(mail: Mail) -> float:
+    """How long a mail that is being sent is left to whoever sends it: longer than all servers together may take."""
+    return sum(server.timeout for server in mail.servers) * 2 + _LEASE_SLACK
+
+
 def deliver(database: Database, mail: Mail, limit_seconds: float, send: Sender = smtp.send) -> Delivery:
     """Send what is due, the oldest first, until nothing is due or the time is over.
 
@@ -75,7 +80,7 @@ def _claim(database: Database, mail: Mail) -> _Claim | None:
     """Take the lease of the next mail that is due."""
     table, recipient = tables.mail, tables.mail_recipient
     earlier = table.alias("earlier")
-    lease = timedelta(seconds=sum(server.timeout for server in mail.servers) * 2 + _LEASE_SLACK)
+    lease = timedelta(seconds=lease_seconds(mail))
     with database.write() as connection:
         now = datetime.now(UTC)
         row = connection.execute(

@@ -10,15 +10,17 @@ final dot means that nobody knows: it is tried again, with the same Message-ID, 
 from __future__ import annotations
 
 import contextlib
+import queue
 import re
 import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .alert import one_line
 from .errors import DeliveryError
@@ -110,7 +112,7 @@ def _session(server: Server, sender: str, recipients: Sequence[str], message: by
             if taken:
                 verdicts.update(dict.fromkeys(taken, _data(connection, server, message)))
             return verdicts
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: what smtplib makes of a challenge that is not base64
         if not verdicts:
             raise DeliveryError(_described(error)) from error
         # Recipients already refused stay refused; for all others the end of the connection is no verdict.
@@ -140,15 +142,68 @@ class _WholeLines:
         self._file.close()
 
 
+class _Utf8(str):
+    """A text that smtplib encodes as RFC 4616 (section 2) has it, and not as ASCII: passwords have umlauts, too."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "", errors: str = "strict") -> bytes:  # noqa: ARG002 - the signature of str
+        return super().encode("utf-8", errors)
+
+
 class _Session(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
             self.file = _WholeLines(self.sock.makefile("rb"))
         return super().getreply()
 
+    def auth(self, mechanism: str, authobject: Callable[..., Any], *, initial_response_ok: bool = True) -> tuple[int, bytes]:
+        def answer(*challenge: bytes) -> str | None:
+            text = authobject(*challenge)
+            return None if text is None else _Utf8(text)
 
-class _TlsSession(_Session, smtplib.SMTP_SSL):
+        return super().auth(mechanism, answer, initial_response_ok=initial_response_ok)  # type: ignore[arg-type]  # typeshed: two overloads
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        """Connect to the first of the host's addresses that answers. They share the time, for which smtplib waits at each of them anew: a host whose
+        first address is never answered (IPv6 without a way there) is reached at the next."""
+        ends = time.monotonic() + timeout
+        addresses = _addresses(host, port, timeout)
+        failure: OSError = TimeoutError("no answer in time")
+        for number, address in enumerate(addresses):
+            left = max(ends - time.monotonic(), 0.001)
+            try:
+                connected = socket.create_connection(address, left / (len(addresses) - number))
+            except OSError as error:
+                failure = error
+                continue
+            connected.settimeout(max(ends - time.monotonic(), 0.001))
+            return connected
+        raise failure
+
+
+class _TlsSession(smtplib.SMTP_SSL, _Session):
     pass
+
+
+def _addresses(host: str, port: int, timeout: float) -> list[tuple[str, int]]:
+    """The host's addresses. Asked for in a thread: where no name server answers, the system's resolver takes its own time."""
+    answers: queue.SimpleQueue[list[tuple[str, int]] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put([(str(found[4][0]), port) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except (OSError, ValueError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except queue.Empty:
+        raise DeliveryError(f"no name server said within {timeout:g} s what the address of {host} is") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 @contextlib.contextmanager
@@ -174,7 +229,7 @@ def _connected(server: Server, hello: str | None) -> Iterator[smtplib.SMTP]:
             connection.starttls(context=context)
             connection.ehlo()
         if server.user:
-            connection.login(server.user, server.password)
+            connection.login(server.user, _Utf8(server.password))
         yield connection
         with contextlib.suppress(OSError, smtplib.SMTPException):
             # The mail is delivered or not; what the server says to the end of the session changes nothing.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,20 @@ def test_the_mail_says_what_where_and_what_to_do(make_desk: Callable[[str], Desk
     ]
     assert not _data(closed)["devices"][0]["new"]
     assert _data(closed)["ticket"]["resolution"] == "disk replaced"
+
+
+@pytest.mark.parametrize("domain", ["example.org", "ip-10-0-0-12.eu-central-1.compute.internal", f"{'a' * 60}.{'b' * 60}.example.org"])
+def test_a_thread_holds_also_where_a_message_id_is_longer_than_a_line(domain: str, make_desk: Callable[[str], Desk], database: Database) -> None:
+    desk = make_desk(f"mail: {{domain: {domain}}}")
+    desk.take_in([alert.make("web1", "No space left on device", key="1", occurred_at=_NOW)], now=_NOW)
+    desk.resolve(1, "ann", "disk replaced")
+    with database.read() as connection:
+        opened, closed = connection.execute(sa.text("SELECT mime FROM mail ORDER BY id")).scalars()
+    # As it is on the wire: Python's parser decodes what a mail program does not.
+    (message_id,) = re.findall(r"^Message-ID:\s+(\S+)\r?$", opened, re.MULTILINE)
+    assert message_id.endswith(f"@{domain}>")
+    for header in ("In-Reply-To", "References"):
+        assert re.findall(rf"^{header}:\s+(\S+)\r?$", closed, re.MULTILINE) == [message_id]
 
 
 def test_a_centre_reads_its_own_language(make_desk: Callable[[str], Desk], database: Database) -> None:

@@ -58,6 +58,12 @@ centres:
         ("outages:\n  - {devices: a, reason: x, days: sunday, from: '02:00', to: '04:00'}\n", 2, r"outages\[0\]: a recurring outage needs a time_zone"),
         ("outages:\n  - {devices: a, reason: x, days: someday, from: '02:00', to: '04:00', time_zone: UTC}\n", 2, r"days: must be one of monday"),
         ("mail:\n  servers:\n    - {host: a, security: ssl}\n", 3, r"mail\.servers\[0\]\.security: must be one of starttls, tls, none"),
+        (
+            "mail:\n  servers:\n    - {host: mail..example.org}\n",
+            3,
+            r"mail\.servers\[0\]\.host: is no host name: 'mail\.\.example\.org' has a part that is empty",
+        ),
+        ("mail:\n  servers:\n    - {host: 'smtp://a'}\n", 3, r"mail\.servers\[0\]\.host: is no host name: 'smtp://a' has characters that no name has"),
         ("mail:\n  servers:\n    - {host: a, user: u}\n", 3, r"mail\.servers\[0\]: user and password go together"),
         ("mail:\n  servers:\n    - {host: a, user: u, password: p, security: none}\n", 3, r"a password is not sent without TLS"),
         (

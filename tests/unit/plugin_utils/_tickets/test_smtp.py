@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import smtp
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.smtp import Server, Verdict
 from ansible_collections.fleetcast.core.tests import mailservers
+from ansible_collections.fleetcast.core.tests.conftest import COLLECTION
 from ansible_collections.fleetcast.core.tests.mailservers import Mailbox, misbehave, serve
 
 pytestmark = pytest.mark.tickets
@@ -163,12 +167,13 @@ def test_no_starttls_offered_is_never_plain_text() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
-def test_the_right_password_is_taken_and_a_wrong_one_is_told_without_being_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("right", ["right-secret", "grünes-secret"])
+def test_the_right_password_is_taken_and_a_wrong_one_is_told_without_being_shown(right: str, tmp_path: Path) -> None:
     cert = mailservers.certificate(tmp_path)
-    options = {"ssl_context": cert.context, "server_hostname": "localhost", "auth_require_tls": False, **mailservers.only_with_password("desk", "right-secret")}
+    options = {"ssl_context": cert.context, "server_hostname": "localhost", "auth_require_tls": False, **mailservers.only_with_password("desk", right)}
     with serve(Mailbox(), **options) as mailbox:
         common = {"host": "localhost", "security": "tls", "ca_file": cert.file, "user": "desk"}
-        (good,) = _send(_server(mailbox.port, password="right-secret", **common)).values()  # noqa: S106 - no secret
+        (good,) = _send(_server(mailbox.port, password=right, **common)).values()
         wrong_server = _server(mailbox.port, password="wrong-secret", **common)  # noqa: S106 - no secret
         (bad,) = _send(wrong_server).values()
     assert good.status == "accepted"
@@ -176,3 +181,51 @@ def test_the_right_password_is_taken_and_a_wrong_one_is_told_without_being_shown
     assert "535" in bad.reply
     assert "secret" not in bad.reply + bad.server + repr(wrong_server)
     assert len(mailbox.received) == 1
+
+
+@pytest.mark.parametrize("challenge", ["334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2U+", "334 a"], ids=["base64", "none"])
+@pytest.mark.parametrize("mechanism", ["CRAM-MD5", "PLAIN", "LOGIN"])
+def test_a_server_that_asks_for_the_password_in_a_strange_way_is_passed_over(mechanism: str, challenge: str) -> None:
+    with misbehave(ehlo=f"250-hello\r\n250 AUTH {mechanism}", auth=challenge) as server, serve(Mailbox()) as mailbox:
+        (verdict,) = _send(_server(server.port, user="desk", password="grünes-secret"), _server(mailbox.port)).values()  # noqa: S106 - no secret
+    assert verdict.status == "accepted"
+
+
+_IN_A_NETWORK_WITHOUT_ANSWERS = """
+set -e
+ip link set lo up
+ip link add nowhere type veth peer name void && ip addr add 192.0.2.1/24 dev nowhere && ip link set nowhere up && ip link set void up
+for last in 11 12 13 14 53; do ip neigh add 192.0.2.$last lladdr 02:00:00:00:00:01 dev nowhere; done
+printf '192.0.2.%d silent.example.org\\n' 11 12 13 14 > "$1/hosts" && mount --bind "$1/hosts" /etc/hosts
+echo 'nameserver 192.0.2.53' > "$1/resolv.conf" && mount --bind "$1/resolv.conf" /etc/resolv.conf
+echo '192.0.2.11 half.example.org' >> "$1/hosts" && echo '127.0.0.1 half.example.org' >> "$1/hosts"
+echo 'precedence ::ffff:192.0.2.0/120 100' > "$1/gai.conf" && mount --bind "$1/gai.conf" /etc/gai.conf
+exec "$2" -c "$3"
+"""
+_TELL = """
+import socket, threading, time
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import smtp
+server = socket.create_server(("127.0.0.1", 25))
+threading.Thread(target=lambda: server.accept()[0].sendall(b"421 4.3.2 too busy\\r\\n"), daemon=True).start()
+assert [found[4][0] for found in socket.getaddrinfo("half.example.org", 25, type=socket.SOCK_STREAM)] == ["192.0.2.11", "127.0.0.1"]
+for host in ("silent.example.org", "half.example.org", "unknown.example.org"):
+    begun = time.monotonic()
+    verdict = smtp.send([smtp.Server(host, 25, "none", timeout=1.5)], "a@example.org", ["b@example.org"], b"", hello="me")["b@example.org"]
+    print(round(time.monotonic() - begun, 1), verdict.status, verdict.reply)
+"""
+
+
+@pytest.mark.lab
+def test_neither_silent_addresses_nor_silent_name_servers_take_longer_than_a_session_may(tmp_path: Path) -> None:
+    script = ["unshare", "--net", "--mount", "sh", "-c", _IN_A_NETWORK_WITHOUT_ANSWERS, "sh", str(tmp_path), sys.executable, _TELL]
+    collections = str(COLLECTION.parents[2])
+    ended = subprocess.run(script, env={**os.environ, "PYTHONPATH": collections}, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    silent, half, unknown = ended.stdout.splitlines()
+    assert "no end within 1.5 s" in silent
+    assert "4.3.2 too busy" in half, "its second address is reached when the first does not answer"
+    assert "no name server said within" in unknown
+    for line in (silent, half, unknown):
+        seconds, status, _words = line.split(maxsplit=2)
+        # One second more than the session's, as smtplib's own limit is; not as much for each address.
+        assert float(seconds) < 3.5 and status == "deferred", line
