@@ -10,7 +10,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any
 
 from .errors import AlertError
@@ -22,6 +22,10 @@ _TEXT_TAIL = 3000
 _NAME_LIMIT = 255
 #: Result fields and other values beside the text.
 _FIELD_LIMIT = 500
+#: The databases' largest whole number and one more.
+_CODE_LIMIT = 2**63
+#: A time from before is none: of a device without a clock, or no time at all as Go writes it (0001-01-01T00:00:00Z).
+_FIRST_YEAR = 1900
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def make(device: object, text: object, *, key: object = "", occurred_at: datetim
 
     Without a `key` the alert's own content is its key, with the minute of its time.
 
-    :raises AlertError: without a device.
+    :raises AlertError: without a device, or with a time that cannot be right.
     """
     name = one_line(device, _NAME_LIMIT)
     if not name:
@@ -91,7 +95,12 @@ def make(device: object, text: object, *, key: object = "", occurred_at: datetim
     at = occurred_at or datetime.now(UTC)
     if at.tzinfo is None:
         raise AlertError(f"the time {at.isoformat()} of the alert on '{name}' has no time zone")
+    if not _FIRST_YEAR <= at.year < MAXYEAR:
+        raise AlertError(f"the time {at.isoformat()} of the alert on '{name}' cannot be right")
     at = at.astimezone(UTC)
+    code = others.get("return_code")
+    # A module may return true, and a reporter anything: what the database does not take would keep all the other alerts out, too.
+    others["return_code"] = int(code) if isinstance(code, int) and -_CODE_LIMIT <= code < _CODE_LIMIT else None
     for word in ("location", "server", "distribution", "failure_type", "source", "kind", "module"):
         if word in others:
             others[word] = one_line(others[word], _NAME_LIMIT)

@@ -172,7 +172,7 @@ def alert_of(form: str, event: Mapping[str, Any], mapping: Mapping[str, Any] | N
         values.pop("text", ""),
         key=f"{form}:{key}" if key else "" if at else identity,
         occurred_at=time_of(at) if at else None,
-        return_code=int(code) if re.fullmatch(r"-?\d+", code) else None,
+        return_code=int(code) if re.fullmatch(r"-?\d{1,19}", code) else None,
         source=form,
         fields={name: value for name, value in _flat(event).items() if name not in ("body",)},
         **values,

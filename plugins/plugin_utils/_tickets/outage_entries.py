@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .document import Entry
-from .outages import WEEKDAYS, Once, Outage, Recurring, checked_pattern
+from .outages import WEEKDAYS, Once, Outage, Recurring, checked_pattern, instant
 
 _KEYS = ("devices", "locations", "reason", "from", "to", "time_zone", "days", "weeks", "first_day", "last_day")
 
@@ -86,7 +86,7 @@ def moment(text: str, local: ZoneInfo | None) -> datetime:
     if at.tzinfo is None:
         if local is None:
             raise ValueError(f"'{text}' has neither an offset (+01:00, Z) nor a time_zone")
-        at = at.replace(tzinfo=local)
+        at = instant(at, local)
     return at
 
 

@@ -60,9 +60,25 @@ class Recurring:
 
     def _window(self, day: date) -> Once:
         last = day if self.ends > self.begins else day + timedelta(days=1)
-        # In UTC: Python compares two times of one zone by their clocks, which jump when summer time begins and ends.
-        begins, ends = (datetime.combine(*moment, tzinfo=self.zone).astimezone(UTC) for moment in ((day, self.begins), (last, self.ends)))
+        begins, ends = (instant(datetime.combine(*moment), self.zone) for moment in ((day, self.begins), (last, self.ends)))
         return Once(begins, ends)
+
+
+def instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """When clocks in this zone show the time for the first time; where they jump over it, as summer time begins, the moment of the jump.
+
+    In UTC: Python compares two times of one zone by their clocks.
+    """
+    late = local.replace(tzinfo=zone).astimezone(UTC)
+    early = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    # Only of a time that no clock shows is the reading by the time after the jump (fold=1, PEP 495) the earlier one. The jump is between the two.
+    while late - early > timedelta(seconds=1):
+        middle = early + timedelta(seconds=(late - early) // timedelta(seconds=2))
+        if middle.astimezone(zone).replace(tzinfo=None) < local:
+            early = middle
+        else:
+            late = middle
+    return late
 
 
 @dataclass(frozen=True)

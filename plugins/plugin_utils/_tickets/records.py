@@ -238,7 +238,8 @@ def open_pairs(connection: sa.Connection, devices: Iterable[int]) -> dict[Pair, 
     }
 
 
-_COUNTED = ("epoch", "count", "suppressed", "first_at", "last_at", "last_playbook", "passed_at")
+#: Not `passed_at`, which is noted apart.
+_COUNTED = ("epoch", "count", "suppressed", "first_at", "last_at", "last_playbook")
 
 
 def store_counters(connection: sa.Connection, counters: Iterable[Counter]) -> None:

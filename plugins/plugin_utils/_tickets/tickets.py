@@ -151,9 +151,15 @@ def _after_outages(connection: sa.Connection, taken: Taken) -> dict[Pair, list[J
     )
     rows = connection.execute(sa.select(numbered).where(numbered.c.number == 1)).mappings().all()
     devices = {row["device_id"] for row in rows}
-    taken.counters.update({pair: value for pair, value in records.load_counters(connection, devices).items() if pair not in taken.counters})
+    found = {(row["device_id"], row["failure_type"]): [_judged_again(row)] for row in rows}
+    for pair, stored in records.load_counters(connection, devices).items():
+        if pair not in taken.counters:
+            taken.counters[pair] = stored
+        elif pair in found:
+            # The run that brings the batch may have shown that what a killed one brought is over.
+            taken.counters[pair].passed_at = stored.passed_at
     taken.tickets.update(records.open_pairs(connection, devices))
-    return {(row["device_id"], row["failure_type"]): [_judged_again(row)] for row in rows}
+    return found
 
 
 def _judged_again(row: Any) -> Judged:
@@ -264,7 +270,10 @@ def _join(connection: sa.Connection, ticket_id: int, members: Sequence[Exceeded]
     more = sum(one.count for one in members)
     last_at = max(one.last_at for one in members)
     connection.execute(
-        sa.update(table).where(table.c.id == ticket_id).values(count=table.c.count + more, unmailed=table.c.unmailed + more, last_alert_at=last_at)
+        sa.update(table)
+        .where(table.c.id == ticket_id)
+        .values(count=table.c.count + more, unmailed=table.c.unmailed + more, last_alert_at=_later(table.c.last_alert_at)),
+        {"at": last_at},
     )
 
 

@@ -16,7 +16,7 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database im
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import alert
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.alert import Alert
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.desk import Desk
-from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.errors import RequestError
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.errors import AlertError, RequestError
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Passed
 
 pytestmark = pytest.mark.tickets
@@ -138,6 +138,17 @@ def test_what_passed_before_the_end_of_an_outage_is_no_ticket(make_desk: MakeDes
     assert desk.take_in([_full(minutes=130, origin=origin)], now=_at(130)).opened == ["FC-1"]
 
 
+def test_what_a_killed_run_saw_in_an_outage_and_the_next_run_shows_to_be_over_is_no_ticket(make_desk: MakeDesk, database: Database) -> None:
+    desk = make_desk(_OUTAGE)
+    origin = {"playbook": "site.yml"}
+    desk.take_in([_full(minutes=10, origin=origin)], now=_at(10))
+    left = [_full(minutes=20, origin=origin)]
+    assert desk.take_in(left, [Passed("site.yml", ("web1",), _at(121))], now=_at(121)).opened == []
+    ((passed_at,),) = _rows(database, "SELECT passed_at FROM error_counter")
+    assert "14:01" in str(passed_at)
+    assert desk.take_in([], now=_at(122)).opened == []
+
+
 def test_another_playbook_does_not_show_that_a_failure_is_over_but_that_a_device_is_reachable(make_desk: MakeDesk) -> None:
     desk = make_desk(_OUTAGE.replace("disk_full", "unreachable*") + "groupings: []\n")
     for device in ("web1", "web2"):
@@ -200,6 +211,14 @@ def test_devices_that_fail_one_after_the_other_do_not_get_a_ticket_each(make_des
     assert desk.take_in([_gone("k2", 2000, location="Kiel"), _gone("k3", 2000, location="Kiel")], now=_at(2000)).opened == ["FC-5", "FC-6"]
 
 
+def test_a_late_alert_does_not_make_the_last_one_of_a_ticket_an_earlier_one(make_desk: MakeDesk, database: Database) -> None:
+    desk = make_desk(_GROUPS)
+    assert desk.take_in([_gone(f"host{number}", 10, location="Kiel") for number in range(3)], now=_at(10)).opened == ["FC-1"]
+    assert desk.take_in([_gone("host9", 5, location="Kiel")], now=_at(11)).opened == []
+    ((count, last_at),) = _rows(database, "SELECT count, last_alert_at FROM ticket")
+    assert count == 4 and "12:10" in str(last_at)
+
+
 def test_a_common_cause_that_comes_back_names_the_ticket_it_had(make_desk: MakeDesk) -> None:
     desk = make_desk(_GROUPS)
     for first in (0, 60):
@@ -221,6 +240,19 @@ def test_what_a_long_play_saw_before_a_ticket_was_resolved_is_part_of_it(make_de
     # From outside: whose clock it was is not known, and a ticket too many is better than one too few.
     desk.resolve(2, "ann", "again", now=_at(90))
     assert desk.take_in([_full(minutes=70, source="json")], now=_at(100)).opened == ["FC-3"]
+
+
+@pytest.mark.parametrize("code", [True, 2**63, -(2**70), "1"])
+def test_a_return_code_that_is_none_keeps_nothing_out(code: object, make_desk: MakeDesk, database: Database) -> None:
+    desk = make_desk("thresholds: [{failure_type: disk_full, limit: 0}]")
+    assert desk.take_in([_full("web1", return_code=code), _full("web2", return_code=28)], now=_at(1)).opened == ["FC-1", "FC-2"]
+    assert _rows(database, "SELECT return_code FROM error_record ORDER BY id") == [(1 if code is True else None,), (28,)]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_a_time_that_cannot_be_right_is_told_before_it_spoils_a_count(at: str) -> None:
+    with pytest.raises(AlertError, match="cannot be right"):
+        alert.make("web1", "No space left on device", occurred_at=datetime.fromisoformat(at))
 
 
 def test_an_alert_of_tomorrow_is_of_now(make_desk: MakeDesk, database: Database) -> None:

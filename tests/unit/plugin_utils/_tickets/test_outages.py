@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.outages import matches
@@ -44,6 +44,45 @@ def test_a_single_outage_begins_at_its_time_and_ends_before_its_end(load_rules: 
 )
 def test_a_weekly_outage_follows_the_local_clock(at: str, inside: bool, load_rules: Load) -> None:
     rules = load_rules("outages: [{devices: all, reason: weekly, days: sunday, from: '01:00', to: '04:00', time_zone: Europe/Berlin}]")
+    assert _in_outage(rules, at) is inside
+
+
+@pytest.mark.parametrize("days", ["days: sunday, from: '{}', to: '{}'", "from: 2026-03-29T{}, to: 2026-03-29T{}"], ids=["recurring", "single"])
+@pytest.mark.parametrize(
+    ("begins", "ends", "first", "last"),
+    [
+        ("02:30", "04:00", "01:00:00", "01:59:59"),  # no clock shows 02:30: at 03:00, when it would have been 02:00, it is past it
+        ("01:00", "02:30", "00:00:00", "00:59:59"),
+        ("03:00", "03:30", "01:00:00", "01:29:59"),
+    ],
+)
+def test_a_time_that_the_clock_jumps_over_is_that_of_the_jump(begins: str, ends: str, first: str, last: str, days: str, load_rules: Load) -> None:
+    rules = load_rules(f"outages: [{{devices: all, reason: night, {days.format(begins, ends)}, time_zone: Europe/Berlin}}]")
+    night = datetime(2026, 3, 28, 23, tzinfo=UTC)
+    times = [night + timedelta(minutes=minute, seconds=second) for minute in range(240) for second in (0, 59)]
+    inside = [at for at in times if rules.outage("web1", (), None, at)]
+    assert (f"{inside[0]:%H:%M:%S}", f"{inside[-1]:%H:%M:%S}") == (first, last)
+    assert inside == [at for at in times if inside[0] <= at <= inside[-1]]
+
+
+def test_an_outage_in_an_hour_that_there_is_not_is_none(load_rules: Load) -> None:
+    rules = load_rules("outages: [{devices: all, reason: night, days: daily, from: '02:00', to: '03:00', time_zone: Europe/Berlin}]")
+    assert not any(_in_outage(rules, f"2026-03-29T{hour:02}:30:00Z") for hour in range(24))
+    assert _in_outage(rules, "2026-03-28T01:30:00Z")
+
+
+@pytest.mark.parametrize(
+    ("at", "inside"),
+    [
+        ("2026-10-25T00:29:59Z", False),
+        ("2026-10-25T00:30:00Z", True),  # 02:30 in summer time
+        ("2026-10-25T01:00:00Z", True),  # 02:00 for the second time
+        ("2026-10-25T01:59:59Z", True),
+        ("2026-10-25T02:00:00Z", False),  # 03:00
+    ],
+)
+def test_a_time_that_clocks_show_twice_is_the_first_of_the_two(at: str, inside: bool, load_rules: Load) -> None:
+    rules = load_rules("outages: [{devices: all, reason: weekly, days: sunday, from: '02:30', to: '03:00', time_zone: Europe/Berlin}]")
     assert _in_outage(rules, at) is inside
 
 
