@@ -37,6 +37,9 @@ WAIT_SECONDS = 30.0
 _ADVISORY_LOCK = 0x666C656574
 #: Seconds until a file is looked at again that another connection is just making ready.
 _LOOK_AGAIN_SECONDS = 0.01
+#: How many times the wait for the lock PostgreSQL keeps a transaction open whose client does nothing: one that has lost its power or its network holds the
+#: writers' lock, and the server's system notices that after hours (tcp_keepalives_idle is two by default).
+_IDLE_WAITS = 6
 _READ_ONLY = "fleetcast_read_only"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -176,8 +179,16 @@ def _sqlite_engine(url: sa.URL, wait_seconds: float) -> sa.Engine:
 
 def _postgresql_engine(url: sa.URL, wait_seconds: float) -> sa.Engine:
     milliseconds = int(wait_seconds * 1000)
-    # libpq's connect_timeout is in whole seconds, at least 2 (PostgreSQL documentation, "Parameter Key Words").
-    limits = {"connect_timeout": max(2, int(wait_seconds)), "tcp_user_timeout": milliseconds, "application_name": "fleetcast"}
+    # libpq's connect_timeout is in whole seconds, at least 2 (PostgreSQL documentation, "Parameter Key Words"). Without the probes, an answer of a
+    # server that has gone without a word would be waited for for hours: tcp_user_timeout is about what we have sent, or probed (tcp(7)).
+    probe = max(1, int(wait_seconds / 3))
+    limits = {
+        "connect_timeout": max(2, int(wait_seconds)),
+        "tcp_user_timeout": milliseconds,
+        "keepalives_idle": probe,
+        "keepalives_interval": probe,
+        "application_name": "fleetcast",
+    }
     try:
         engine = sa.create_engine(url, connect_args=limits, poolclass=pool.NullPool, hide_parameters=True)
     except ImportError:
@@ -222,9 +233,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _limit_waits_of_postgresql(milliseconds: int) -> Callable[[Any, object], None]:
+    # Read committed also where an administrator has set another default: with it, what comes after the wait for the lock would see the tables as they
+    # were before the wait.
+    settings = {
+        "lock_timeout": milliseconds,
+        "statement_timeout": 2 * milliseconds,
+        "idle_in_transaction_session_timeout": _IDLE_WAITS * milliseconds,
+        "default_transaction_isolation": "'read committed'",
+    }
+
     def configure(connection: Any, _record: object) -> None:
-        connection.execute(f"SET lock_timeout = {milliseconds}")
-        connection.execute(f"SET statement_timeout = {2 * milliseconds}")
+        connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
         connection.commit()
 
     return configure

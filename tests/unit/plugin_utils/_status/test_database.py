@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +25,7 @@ from alembic.script import ScriptDirectory
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import database as database_module
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import errors, run, schema
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import open_database
+from ansible_collections.fleetcast.core.tests.conftest import COLLECTION
 from ansible_collections.fleetcast.core.tests.postgresql import PostgreSQL
 from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, new_play
 
@@ -174,6 +177,111 @@ def test_a_locked_table_is_waited_for_but_not_for_ever(database_url: str) -> Non
         assert time.monotonic() - begun >= 0.9
     with open_database(database_url, wait_seconds=1).write():
         pass
+
+
+def test_what_waited_for_the_lock_sees_what_was_written_meanwhile(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    with open_database(url).write() as connection:
+        # As some administrators have it. A transaction then sees the tables as they were at its first statement, the one that waits.
+        connection.execute(sa.text(f'ALTER DATABASE "{sa.make_url(url).database}" SET default_transaction_isolation = "repeatable read"'))
+    first, second = open_database(url), open_database(url)
+    seen = []
+
+    def count() -> None:
+        with second.write() as waiting:
+            seen.append(waiting.execute(sa.text("SELECT count(*) FROM artifact")).scalar())
+
+    with first.write() as connection:
+        thread = threading.Thread(target=count)
+        thread.start()
+        while not connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).scalar():
+            time.sleep(0.01)
+        connection.execute(sa.text("INSERT INTO artifact (digest, manifest, created_at) VALUES ('d', 'm', '2026-01-01')"))
+    thread.join(30)
+    assert seen == [1]
+
+
+def test_a_writer_that_is_not_there_any_more_does_not_hold_the_lock_for_hours(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    open_database(url)
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with open_database(url, wait_seconds=0.2).write():
+            os.write(go, b"x")
+            # To the server this is what a machine without power is: the connection stands, and nothing comes.
+            os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(1)
+    try:
+        os.read(ready, 1)
+        with open_database(url, wait_seconds=10).write():
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+_A_SERVER_THAT_GOES = """
+set -e
+ip link set lo up
+unshare --net sleep 60 & far=$!
+until [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
+ip link add near type veth peer name far netns $far && ip addr add 192.0.2.1/24 dev near && ip link set near up
+nsenter --net=/proc/$far/ns/net sh -c 'ip addr add 192.0.2.2/24 dev far && ip link set far up'
+nsenter --net=/proc/$far/ns/net "$1" -c "$2" "$4" & forwarder=$!
+status=0
+"$1" -c "$3" "$5" $far || status=$?
+kill $forwarder $far
+exit $status
+"""
+#: Between 192.0.2.2:5432 and the server's Unix socket.
+_FORWARD = """
+import shutil, socket, sys, threading
+listening = socket.create_server(("192.0.2.2", 5432))
+def pour(source, sink):
+    while data := source.recv(65536):
+        sink.sendall(data)
+while True:
+    client = listening.accept()[0]
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(sys.argv[1])
+    for pair in ((client, server), (server, client)):
+        threading.Thread(target=pour, args=pair, daemon=True).start()
+"""
+_ASK_THEN_CUT = """
+import subprocess, sys, threading, time
+import sqlalchemy as sa
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status import database, errors
+for number in range(100):
+    try:
+        opened = database.open_database(sys.argv[1], wait_seconds=3)
+        break
+    except errors.DatabaseUnavailableError:
+        time.sleep(0.1)  # the forwarder is just beginning
+cut = ["nsenter", f"--net=/proc/{sys.argv[2]}/ns/net", "ip", "link", "set", "far", "down"]
+threading.Timer(1, subprocess.run, [cut]).start()
+begun = time.monotonic()
+try:
+    with opened.write() as connection:
+        connection.execute(sa.text("SELECT pg_sleep(5)"))
+except errors.DatabaseUnavailableError as error:
+    print(round(time.monotonic() - begun), error)
+"""
+
+
+@pytest.mark.lab
+def test_a_server_that_goes_without_a_word_is_not_waited_for_for_hours(postgresql: PostgreSQL) -> None:
+    url = sa.make_url(postgresql.new_database())
+    far = url.set(host="192.0.2.2", query={}).render_as_string()
+    socket_file = f"{postgresql.directory}/.s.PGSQL.5432"
+    environment = {**os.environ, "PYTHONPATH": str(COLLECTION.parents[2])}
+    arguments = [sys.executable, _FORWARD, _ASK_THEN_CUT, socket_file, far]
+    ended = subprocess.run(
+        ["unshare", "--net", "sh", "-c", _A_SERVER_THAT_GOES, "sh", *arguments], env=environment, capture_output=True, text=True, timeout=40, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "cannot be used" in ended.stdout
+    assert int(ended.stdout.split()[0]) <= 10
 
 
 def test_readers_do_not_wait_for_the_writer(table: Table, play: run.Run) -> None:
