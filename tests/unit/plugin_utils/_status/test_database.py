@@ -228,15 +228,15 @@ unshare --net sleep 60 & far=$!
 until [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
 ip link add near type veth peer name far netns $far && ip addr add 192.0.2.1/24 dev near && ip link set near up
 nsenter --net=/proc/$far/ns/net sh -c 'ip addr add 192.0.2.2/24 dev far && ip link set far up'
-nsenter --net=/proc/$far/ns/net "$1" -c "$2" "$4" & forwarder=$!
+timeout 60 nsenter --net=/proc/$far/ns/net "$1" -c "$2" "$4" & forwarder=$!
 status=0
-"$1" -c "$3" "$5" $far || status=$?
+timeout 60 "$1" -c "$3" "$5" $far || status=$?
 kill $forwarder $far
 exit $status
 """
 #: Between 192.0.2.2:5432 and the server's Unix socket.
 _FORWARD = """
-import shutil, socket, sys, threading
+import socket, sys, threading
 listening = socket.create_server(("192.0.2.2", 5432))
 def pour(source, sink):
     while data := source.recv(65536):
