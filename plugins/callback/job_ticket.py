@@ -78,6 +78,7 @@ options:
   journal:
     description:
       - The directory in which alerts are kept until the database has them. It must be on a disk that outlives the play.
+      - Where it cannot be written, which is shown, alerts are kept in memory until the playbook ends.
       - Without it, C(fleetcast/alerts) under the user's Ansible home (E(ANSIBLE_HOME), by default C(~/.ansible)).
     type: path
     ini:

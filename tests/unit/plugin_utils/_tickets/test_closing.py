@@ -20,7 +20,7 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._status import sche
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import Database
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import alert
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.closing import Closing
-from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Journal, Passed
+from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Journal, JournalError, Passed
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.rules import Rules
 
 pytestmark = pytest.mark.tickets
@@ -51,6 +51,32 @@ def test_a_database_from_before_the_tickets_is_brought_up_to_date(alerts: int, t
     with sa.create_engine(url).connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM device")).scalar() == 1
         assert connection.execute(sa.text("SELECT count(*) FROM error_record")).scalar() == alerts
+
+
+def test_more_dead_runs_than_are_taken_in_at_once_are_all_taken_in(tmp_path: Path, load_rules: Callable[[str], Rules]) -> None:
+    for number in range(250):
+        dead = Journal(tmp_path / "alerts", f"dead{number}")
+        dead.add(alert.make("web1", "No space left on device", key=str(number)))
+        dead.close()
+    own = Journal(tmp_path / "alerts", "run")
+    own.add(alert.make("web1", "No space left on device", key="own"))
+    url = f"sqlite:///{tmp_path}/status.db"
+    said = Closing(tmp_path / "alerts", own, Passed("site.yml", (), datetime.now(UTC))).run(url, load_rules(""), 0, 0)
+    own.close()
+    assert (said.problems, said.lines) == ([], ["alerts: 251 disk_full (250 kept by earlier plays)", "opened: FC-1"])
+    assert list((tmp_path / "alerts").iterdir()) == []
+    with sa.create_engine(url).connect() as connection:
+        assert connection.execute(sa.text("SELECT count FROM ticket")).scalar() == 251
+
+
+def test_alerts_that_neither_file_nor_database_takes_are_said_to_be_lost(load_rules: Callable[[str], Rules]) -> None:
+    nowhere = Path("/proc/nowhere")
+    own = Journal(nowhere, "run")
+    with pytest.raises(JournalError):
+        own.add(alert.make("web1", "No space left on device", key="1"))
+    said = Closing(nowhere, own, Passed("site.yml", (), datetime.now(UTC))).run("sqlite:////proc/nowhere/status.db", load_rules(""), 0, 0)
+    (problem,) = said.problems
+    assert problem.startswith("alerts wait in /proc/nowhere for the next run, but for 1 that could not be written there and are lost: the status table")
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
