@@ -19,7 +19,6 @@ from .errors import TicketError
 from .journal import Journal, Passed
 from .outbox import Delivery
 from .rules import Rules
-from .states import WAITING
 
 #: Seconds that the end of a playbook waits for the database.
 _DATABASE_WAIT = 10.0
@@ -44,30 +43,51 @@ class Closing:
 
     def run(self, url: str, rules: Rules, wait_seconds: float, limit_seconds: float) -> Said:
         """Do all of it. Never raises for a database or a mail server; what cannot be done now waits in the journal or the outbox."""
-        said, intake, left_over = Said(), Intake(), 0
+        said = Said()
         try:
-            more = True
-            while more:
-                batch = self._own.read()
-                with journal.left_over(self._directory) as rest:
-                    said.problems += [*rest.problems, *(unreadable(line) for line in batch.unreadable + rest.unreadable)]
-                    database = _opened(url, bool(batch.alerts or rest.alerts))
-                    if database.missing:
-                        return said
-                    desk = Desk(database, rules)
-                    passed = [*rest.passed, self._passed] if self._passed.devices else rest.passed
-                    intake.add(desk.take_in([*batch.alerts, *rest.alerts], passed))
-                self._own.drop()
-                left_over += len(rest.alerts)
-                more = rest.more
-            said.lines += told(intake, left_over)
-            said.alarms += alarms(desk.dead_letters())
-            if outbox.count(database, WAITING) and limit_seconds > 0:
-                self._send(desk, said, wait_seconds, limit_seconds, outbox.lease_seconds(rules.mail))
+            desk = self._take_in(url, rules, said)
         except (StatusError, TicketError, OSError) as error:
             lost = f", but for {self._own.unwritten} that could not be written there and are lost" if self._own.unwritten else ""
             said.problems.append(f"alerts wait in {self._directory} for the next run{lost}: {error}")
+            self._keep_passed(said)
+            return said
+        if desk is None:
+            return said
+        try:
+            said.alarms += alarms(desk.dead_letters())
+            if desk.unsent() and limit_seconds > 0:
+                self._send(desk, said, wait_seconds, limit_seconds, outbox.lease_seconds(rules.mail))
+        except (StatusError, OSError) as error:
+            said.problems.append(f"mails could not be sent, and wait: {error}")
         return said
+
+    def _take_in(self, url: str, rules: Rules, said: Said) -> Desk | None:
+        """Take in everything; None when there is nothing, and no database yet."""
+        intake, left_over, more = Intake(), 0, True
+        while more:
+            batch = self._own.read()
+            with journal.left_over(self._directory) as rest:
+                said.problems += [*rest.problems, *(unreadable(line) for line in batch.unreadable + rest.unreadable)]
+                database = _opened(url, bool(batch.alerts or rest.alerts))
+                if database.missing:
+                    return None
+                desk = Desk(database, rules)
+                passed = [*rest.passed, *batch.passed, *([self._passed] if self._passed.devices else [])]
+                intake.add(desk.take_in([*batch.alerts, *rest.alerts], passed))
+            self._own.drop()
+            left_over += len(rest.alerts)
+            more = rest.more
+        said.lines += told(intake, left_over)
+        return desk
+
+    def _keep_passed(self, said: Said) -> None:
+        """Keep what the run showed to be over, too, or the end of an outage would make tickets of it."""
+        if not self._passed.devices:
+            return
+        try:
+            self._own.add_passed(self._passed)
+        except TicketError as error:
+            said.problems.append(f"that devices have passed is forgotten: {error}")
 
     @staticmethod
     def _send(desk: Desk, said: Said, wait_seconds: float, limit_seconds: float, grace_seconds: float) -> None:

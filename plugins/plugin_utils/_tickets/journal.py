@@ -83,9 +83,9 @@ class Journal:
         """
         try:
             self._write(f'{{"alert":{alert.to_json()}}}')
-        except JournalError:
+        except JournalError as error:
             self._unwritten.append(alert)
-            raise
+            raise JournalError(f"the alert cannot be kept in its file, only in memory until the playbook ends: {error}") from error
 
     @property
     def unwritten(self) -> int:
@@ -107,7 +107,7 @@ class Journal:
                 os.ftruncate(self._descriptor, end)
                 raise OSError("the line was written in part only: the disk is full")
         except OSError as error:
-            raise JournalError(f"the alert cannot be kept in {self._path}, only in memory until the playbook ends: {error}") from error
+            raise JournalError(f"{self._path} cannot be written: {error}") from error
 
     def read(self) -> Batch:
         """Everything written and not yet dropped."""

@@ -69,13 +69,35 @@ def test_more_dead_runs_than_are_taken_in_at_once_are_all_taken_in(tmp_path: Pat
         assert connection.execute(sa.text("SELECT count FROM ticket")).scalar() == 251
 
 
+def test_what_a_run_showed_to_be_over_is_not_forgotten_when_the_database_is_away(tmp_path: Path, load_rules: Callable[[str], Rules]) -> None:
+    url = f"sqlite:///{tmp_path}/status.db"
+    rules = load_rules("thresholds: [{limit: 5}, {failure_type: '*', limit: 5}]")
+    failed = alert.make("web1", "No space left on device", key="1", origin={"playbook": "site.yml"})
+    first = Journal(tmp_path / "alerts", "first")
+    first.add(failed)
+    assert Closing(tmp_path / "alerts", first, Passed("site.yml", (), datetime.now(UTC))).run(url, rules, 0, 0).problems == []
+    first.close()
+    at = datetime.now(UTC)
+    second = Journal(tmp_path / "alerts", "second")
+    said = Closing(tmp_path / "alerts", second, Passed("site.yml", ("web1",), at)).run(f"postgresql://nobody@/none?host={tmp_path}", rules, 0, 0)
+    second.close()
+    assert len(said.problems) == 1
+    third = Journal(tmp_path / "alerts", "third")
+    assert Closing(tmp_path / "alerts", third, Passed("other.yml", (), datetime.now(UTC))).run(url, rules, 0, 0).problems == []
+    with sa.create_engine(url).connect() as connection:
+        passed_at = connection.execute(sa.text("SELECT passed_at FROM error_counter")).scalar()
+    assert passed_at == at.replace(tzinfo=None).isoformat(" ", "microseconds")
+    assert list((tmp_path / "alerts").iterdir()) == []
+
+
 def test_alerts_that_neither_file_nor_database_takes_are_said_to_be_lost(load_rules: Callable[[str], Rules]) -> None:
     nowhere = Path("/proc/nowhere")
     own = Journal(nowhere, "run")
     with pytest.raises(JournalError):
         own.add(alert.make("web1", "No space left on device", key="1"))
-    said = Closing(nowhere, own, Passed("site.yml", (), datetime.now(UTC))).run("sqlite:////proc/nowhere/status.db", load_rules(""), 0, 0)
-    (problem,) = said.problems
+    said = Closing(nowhere, own, Passed("site.yml", ("web2",), datetime.now(UTC))).run("sqlite:////proc/nowhere/status.db", load_rules(""), 0, 0)
+    problem, forgotten = said.problems
+    assert forgotten.startswith("that devices have passed is forgotten: /proc/nowhere/run.alerts cannot be written")
     assert problem.startswith("alerts wait in /proc/nowhere for the next run, but for 1 that could not be written there and are lost: the status table")
 
 

@@ -109,7 +109,7 @@ def test_a_line_that_was_cut_off_is_told_and_the_others_are_read(tmp_path: Path)
 
 def test_a_directory_that_cannot_be_written_is_told() -> None:
     own = Journal(Path("/proc/nowhere"), "run")
-    with pytest.raises(JournalError, match=r"cannot be kept in /proc/nowhere/run\.alerts, only in memory"):
+    with pytest.raises(JournalError, match=r"only in memory until the playbook ends: /proc/nowhere/run\.alerts cannot be written"):
         own.add(_alert())
     assert (len(own.read().alerts), own.unwritten) == (1, 1), "the database can still have it"
     own.drop()
