@@ -60,7 +60,7 @@ def compose(mail: Mail, kind: str, view: Mapping[str, Any], recipients: tuple[st
     message["To"] = ", ".join(recipients)
     if mail.reply_to:
         message["Reply-To"] = mail.reply_to
-    message["Subject"] = one_line(f"{mail.subject_prefix} {subject}", _SUBJECT_LIMIT)
+    message["Subject"] = _without_encoded_words(one_line(f"{mail.subject_prefix} {subject}", _SUBJECT_LIMIT))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = message_id
     if message_id != root_message_id:
@@ -73,6 +73,14 @@ def compose(mail: Mail, kind: str, view: Mapping[str, Any], recipients: tuple[st
     data = json.dumps(view, ensure_ascii=True, indent=2).encode("ascii")
     message.add_attachment(data, maintype="application", subtype="json", filename=f"{view['ticket']['label']}.json")
     return message.as_bytes().decode("ascii")
+
+
+def _without_encoded_words(text: str) -> str:
+    """The text with nothing in it that reads as an encoded word (RFC 2047), which may stand for line ends, and with them for further headers.
+
+    Python decodes those of a header that it is given. Some versions then write the line ends as they are (CVE-2024-6923), others refuse the mail.
+    """
+    return text.replace("=?", "= ?")
 
 
 def check_templates(directory: Path | None, language: str) -> None:

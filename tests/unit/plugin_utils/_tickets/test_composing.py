@@ -258,6 +258,14 @@ def test_text_from_outside_breaks_neither_headers_nor_templates(make_desk: Calla
     assert "  | Bcc: evil@example.org" in _text(mail)
 
 
+@pytest.mark.parametrize("value", ["=?utf-8?q?x=0D=0ABcc:_evil@example.org?=", "=?us-ascii?q?x=0A=0Abody?=", "x =?utf-8?b?eApCY2M6IGV2aWxAZXhhbXBsZS5vcmc=?="])
+def test_an_encoded_word_from_outside_is_not_decoded_into_headers(value: str, make_desk: Callable[[str], Desk], database: Database) -> None:
+    mail = _evil(value, make_desk, database, "1")
+    _unharmed(mail)
+    assert value.replace("=?", "= ?") in str(mail["Subject"]).replace("\r\n", ""), "nor does a mail program decode it"
+    assert _data(mail)["location"]["reported"] == f"l{value}"
+
+
 @given(value=st.text(max_size=300))
 @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_at_all_breaks_a_mail(value: str, make_desk: Callable[[str], Desk], database: Database) -> None:
