@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
 from typing import Any
 
@@ -28,6 +29,11 @@ from .states import TICKET_HEADER
 
 #: What an event can be read as.
 FORMATS = ("json", "alertmanager", "mail")
+
+#: All headers are read as text, but for those that say how a body is to be read: on addresses, dates and Message-IDs that are none, Python stumbles.
+_HEADERS = HeaderRegistry()
+_HEADERS.registry = {name: kind for name, kind in _HEADERS.registry.items() if name.startswith("content-")}
+_POLICY = email.policy.default.clone(header_factory=_HEADERS)
 
 _TARGETS = ("device", "text", "key", "occurred_at", "location", "distribution", "server", "failure_type", "module", "return_code", "skip_if")
 #: Alertmanager's labels and annotations (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config) as they mostly are.
@@ -113,7 +119,7 @@ class Reading:
             if not isinstance(event, Mapping):
                 raise AlertError(f"an event must be a JSON object and not {alerts.one_line(event, 100)}")
             alert = alert_of(form, event, user_mapping, identity)
-        except AlertError as error:
+        except (AlertError, RecursionError) as error:
             self.unreadable.append(f"{place}: {error}" if place else str(error))
             return
         if alert is None:
@@ -186,9 +192,17 @@ def _alertmanager_events(body: Any) -> list[dict[str, Any]]:
 
 
 def _mail_event(content: bytes) -> dict[str, Any]:
-    message = email.message_from_bytes(content, policy=email.policy.default)
-    if not message.keys():
+    try:
+        message = email.message_from_bytes(content, policy=_POLICY)
+        event = _mail_fields(message)
+    except Exception as error:  # whatever Python's parser stumbles over in a header that is none
+        raise AlertError(f"this mail cannot be read: {type(error).__name__}: {error}") from error
+    if not event["headers"]:
         raise AlertError("this is no mail: it has no headers")
+    return event
+
+
+def _mail_fields(message: Any) -> dict[str, Any]:
     return {
         "subject": alerts.one_line(message.get("Subject", ""), 500),
         "from": email.utils.parseaddr(str(message.get("From", "")))[1],
@@ -203,7 +217,7 @@ def _mail_event(content: bytes) -> dict[str, Any]:
 def _mail_date(message: Any) -> str:
     try:
         at = email.utils.parsedate_to_datetime(str(message.get("Date", "")))
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
     return at.isoformat() if at.tzinfo else ""
 

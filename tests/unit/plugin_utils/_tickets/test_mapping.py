@@ -104,6 +104,35 @@ def test_a_mail() -> None:
     assert found.key == _alerts("mail", _MAIL)[0].key  # type: ignore[union-attr]  # there is one
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Message-ID: <",
+        b"From: a.=0A:?=b@[",
+        b"To: group:a\xff@",
+        b"Reply-To: =?utf-8?q?=0A?=",
+        b"Date: Mon, 1 Jan 99999999999999 10:00:00 +0000",
+    ],
+)
+def test_a_mail_with_a_header_that_is_none(header: bytes) -> None:
+    name = header.partition(b":")[0]
+    rest = b"\r\n".join(line for line in _MAIL.split(b"\r\n") if not line.startswith(name + b":"))
+    (found,) = _read("mail", header + b"\r\n" + rest).alerts
+    assert (found.device, found.location) == ("db1", "München")
+
+
+def test_what_is_nested_too_deeply_is_told() -> None:
+    """Python 3.13 and later read JSON that is nested deeper than their functions may call each other."""
+    event: dict[str, Any] = {"x": 1}
+    for _ in range(5000):
+        event = {"x": event}
+    reading = mapping.Reading()
+    for one in ({"device": "a", **event}, {"device": "b"}):
+        reading.take("json", one, {})
+    assert [alert.device for alert in reading.alerts] == ["b"]
+    assert "recursion" in reading.unreadable[0]
+
+
 def test_lines_of_json_by_a_users_mapping() -> None:
     content = (
         b'{"node": {"name": "sw1"}, "what": ["", "link down"], "when": "2026-03-02T12:00:00+01:00", "sev": 1, "rc": -9}\n\n'
@@ -137,6 +166,7 @@ def test_lines_of_json_by_a_users_mapping() -> None:
         ("json", b'{"device": "a"}', {"device": 5}, "mapping: device: must be a path"),
         ("alertmanager", b"{}", {}, "has no list 'alerts'"),
         ("mail", b"", {}, "this is no mail"),
+        ("mail", b"Content-Type: ;x*\r\nSubject: host: db1\r\n\r\nText.\r\n", {}, "this mail cannot be read"),
     ],
 )
 def test_what_is_no_alert_is_told_and_does_not_keep_others_from_being_read(form: str, content: bytes, user: dict[str, Any], words: str) -> None:
