@@ -69,11 +69,11 @@ class PostgreSQL:
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def new_database(self) -> str:
-        """SQLAlchemy URL of a new, empty database."""
+    def new_database(self, options: str = "") -> str:
+        """SQLAlchemy URL of a new, empty database; `options` are those of CREATE DATABASE."""
         name = f"t{uuid.uuid4().hex}"
         with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} {options}")
         return f"postgresql://postgres@/{name}?host={self.directory}"
 
     def _conninfo(self, name: str) -> str:

@@ -40,6 +40,8 @@ _LOOK_AGAIN_SECONDS = 0.01
 #: How many times the wait for the lock PostgreSQL keeps a transaction open whose client does nothing: one that has lost its power or its network holds the
 #: writers' lock, and the server's system notices that after hours (tcp_keepalives_idle is two by default).
 _IDLE_WAITS = 6
+#: Of databases that take every character; SQL_ASCII, which initdb chooses where the locale is C, takes all bytes.
+_ENCODINGS = ("UTF8", "SQL_ASCII")
 _READ_ONLY = "fleetcast_read_only"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -187,6 +189,8 @@ def _postgresql_engine(url: sa.URL, wait_seconds: float) -> sa.Engine:
         "tcp_user_timeout": milliseconds,
         "keepalives_idle": probe,
         "keepalives_interval": probe,
+        # Or a database of the encoding SQL_ASCII would give bytes instead of text.
+        "client_encoding": "utf8",
         "application_name": "fleetcast",
     }
     try:
@@ -196,6 +200,7 @@ def _postgresql_engine(url: sa.URL, wait_seconds: float) -> sa.Engine:
             "a status table in PostgreSQL needs the Python package psycopg where Ansible runs: "
             "install it into Ansible's own environment with `python -m pip install -r requirements-postgresql.txt`, or `'psycopg[binary]>=3.2,<4'`"
         ) from None
+    event.listen(engine, "connect", _check_encoding_of_postgresql(_shown(url)))
     event.listen(engine, "connect", _limit_waits_of_postgresql(milliseconds))
     return engine
 
@@ -230,6 +235,18 @@ def _in_wal_mode(connection: Any, last_attempt: bool) -> bool:
 def _begin_sqlite(connection: sa.Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _check_encoding_of_postgresql(shown: str) -> Callable[[Any, object], None]:
+    def check(connection: Any, _record: object) -> None:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding not in _ENCODINGS:
+            raise errors.DatabaseUrlError(
+                f"the status table {shown} has the encoding {encoding}, in which not all that hosts say can be written: "
+                "let db_url name a database that was made with ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+    return check
 
 
 def _limit_waits_of_postgresql(milliseconds: int) -> Callable[[Any, object], None]:

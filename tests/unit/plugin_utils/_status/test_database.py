@@ -348,6 +348,21 @@ def test_the_password_is_not_shown(postgresql: PostgreSQL) -> None:
     assert "geheim" not in str(raised.value)
 
 
+_IN_ENCODING = "ENCODING '{}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "UTF8"])
+def test_a_database_of_any_encoding_that_takes_every_character(encoding: str, postgresql: PostgreSQL) -> None:
+    table = Table(open_database(postgresql.new_database(_IN_ENCODING.format(encoding))))
+    table.start(new_play(), hosts=["grün", "…漢字"])
+    assert sorted(table.sql("SELECT name FROM device")) == [("grün",), ("…漢字",)]
+
+
+def test_a_database_of_another_encoding_is_refused(postgresql: PostgreSQL) -> None:
+    with pytest.raises(errors.DatabaseUrlError, match=r"has the encoding LATIN1.*made with ENCODING 'UTF8'"):
+        open_database(postgresql.new_database(_IN_ENCODING.format("LATIN1")))
+
+
 def test_a_table_of_another_program_in_the_same_database_is_left_alone(postgresql: PostgreSQL) -> None:
     url = postgresql.new_database()
     engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.pool.NullPool)
