@@ -79,9 +79,11 @@ def _read(descriptor: int, wait_seconds: float) -> dict[str, Any] | None:
     """What the child wrote, if it did within the time."""
     data = b""
     ends = time.monotonic() + wait_seconds
+    # Not select(), which takes no descriptor above 1023: a play with as many forks has those.
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
     while True:
-        ready = select.select([descriptor], [], [], max(0.0, ends - time.monotonic()))[0]
-        if not ready:
+        if not ready.poll(1000 * max(0.0, ends - time.monotonic())):
             return None
         piece = os.read(descriptor, 65536)
         if not piece:

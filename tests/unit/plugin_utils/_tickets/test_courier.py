@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import time
 from collections.abc import Callable
 
@@ -27,6 +29,19 @@ def _deliver_within(seconds: float) -> Callable[[], Delivery]:
 
 def test_a_mail_that_is_just_being_sent_is_not_cut_off() -> None:
     assert send_behind(_deliver_within(0.5), 0.1, 20, 20) == Delivery(delivered=1)
+
+
+def test_a_process_with_many_open_files_is_answered_too() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 1200), max(before[1], 1200)))
+        held = [os.dup(0) for _ in range(1100)]
+        assert send_behind(_deliver_within(0), 20, 20, 20) == Delivery(delivered=1)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_process_that_hangs_is_ended() -> None:
