@@ -111,8 +111,9 @@ def test_nobody_waits_for_the_excused(make_session: MakeSession) -> None:
 
 
 def test_a_receiver_gives_way_only_while_no_sender_has_come(make_session: MakeSession) -> None:
-    session = make_session(10_000_000, 2, ceiling_mbit=50)
+    session = make_session(10_000_000, 2, ceiling_mbit=50, limits={"ready": 2})
     session.start_receiver(0)
+    session.wait_until_listening(0)
     session.start_sender()
     wait_for_data(session, 1_000_000)
     session.processes["r0"].send_signal(signal.SIGURG)
