@@ -23,9 +23,12 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of an empty database: one test with each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/status.db"
+        yield f"sqlite:///{tmp_path}/status.db"
+        return
     server: PostgreSQL = request.getfixturevalue("postgresql")
-    return server.new_database()
+    url = server.new_database()
+    yield url
+    server.drop_database(url)

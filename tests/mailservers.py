@@ -25,6 +25,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+#: Seconds in which a server answers even on a busy machine.
+_START_SECONDS = 60.0
+
 
 @dataclass
 class Received:
@@ -82,18 +85,28 @@ class Mailbox:
 
 
 @contextmanager
-def serve(mailbox: Mailbox, port: int = 0, **options: Any) -> Iterator[Mailbox]:
+def reserved_port() -> Iterator[int]:
+    """A TCP port of loopback that nobody else is given during the block, and on which a server may listen that reuses addresses.
+
+    A port that was only looked up may be another test's, which runs beside this one, before the server listens on it.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@contextmanager
+def serve(mailbox: Mailbox, **options: Any) -> Iterator[Mailbox]:
     """Run the mailbox's server for the block."""
-    if not port:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
-    controller.start()
-    mailbox.port = port
-    try:
-        yield mailbox
-    finally:
-        controller.stop()
+    with reserved_port() as port:
+        controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=_START_SECONDS, **options)
+        controller.start()
+        mailbox.port = port
+        try:
+            yield mailbox
+        finally:
+            controller.stop()
 
 
 def only_with_password(user: str, password: str) -> dict[str, Any]:

@@ -18,12 +18,19 @@ from pathlib import Path
 import psycopg
 
 _BINARIES = Path("/usr/lib/postgresql/15/bin")
-_START_SECONDS = 30
+_START_SECONDS = 60
 _STOP_SECONDS = 30
+#: Runs the server ($1 and its arguments) in the directory $0, and removes that when it is told to end: whoever tells it may be gone.
+_SERVE = """
+trap 'kill -QUIT "$server"; wait "$server"; cd /; rm -rf "$0"; exit' INT QUIT
+"$@" &
+server=$!
+wait "$server"
+"""
 
 
 class PostgreSQL:
-    """A server on a Unix socket in a directory of its own. It runs as a user other than root, and dies with this process."""
+    """A server on a Unix socket in a directory of its own. It runs as a user other than root, and goes with this process, its directory too."""
 
     def __init__(self) -> None:
         if not (_BINARIES / "postgres").exists():
@@ -43,7 +50,12 @@ class PostgreSQL:
         self._run("initdb", "-A", "trust", "-U", "postgres", "--no-sync", "-D", str(data))
         options = ["listen_addresses=", f"unix_socket_directories={self.directory}", "fsync=off", "max_connections=60"]
         self._server = subprocess.Popen(
-            [*self._prefix, str(_BINARIES / "postgres"), "-D", str(data), *(part for option in options for part in ("-c", option))],
+            [
+                *self._prefix,
+                *("sh", "-c", _SERVE, str(self.directory)),
+                *(str(_BINARIES / "postgres"), "-D", str(data)),
+                *(part for option in options for part in ("-c", option)),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=(self.directory / "log").open("wb"),
             cwd=self.directory,
@@ -51,7 +63,7 @@ class PostgreSQL:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                psycopg.connect(self._conninfo("postgres"), connect_timeout=2).close()
+                psycopg.connect(self._conninfo("postgres"), connect_timeout=_START_SECONDS).close()
                 return
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline or self._server.poll() is not None:
@@ -64,17 +76,23 @@ class PostgreSQL:
             if self._server:
                 self._server.send_signal(signal.SIGQUIT)  # without a last checkpoint: nothing is kept
                 self._server.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._server.kill()  # type: ignore[union-attr]  # it is what did not end
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def new_database(self, options: str = "") -> str:
         """SQLAlchemy URL of a new, empty database; `options` are those of CREATE DATABASE."""
         name = f"t{uuid.uuid4().hex}"
-        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} {options}")
+        self._execute(f"CREATE DATABASE {name} {options}")
         return f"postgresql://postgres@/{name}?host={self.directory}"
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database, which has some megabytes, before the machine writes it to its disk."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
 
     def _conninfo(self, name: str) -> str:
         return f"host={self.directory} user=postgres dbname={name}"

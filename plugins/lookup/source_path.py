@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: source_path
 short_description: The absolute path of what is to be sent
-author: The fleetcast authors
+author: The fleetcast authors (@fleetcast)
 version_added: 0.1.0
 description:
   - Finds a file or directory on the controller that is named by a relative path, where M(ansible.builtin.copy) would find it (in the directory C(files)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -49,6 +50,9 @@ def run_end(job: Job) -> Job:
     """One end, in this process; what it reports, what it cost, or how it failed."""
     if job.get("file_limit"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_limit"], job["file_limit"]))
+    if job.get("gate"):
+        while not Path(job["gate"]).exists():
+            time.sleep(0.005)
     before = usage()
     out: Job = {"began": time.monotonic()}
     try:
@@ -85,6 +89,18 @@ def run_receiver(job: Job) -> session.ReceiveReport:
         signal.signal(signal.SIGTERM, lambda *_: receiver.stop())
         signal.signal(GIVE_WAY, lambda *_: receiver.give_way())
         return receiver.run()
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether a process has a UDP socket that is bound to this port."""
+    with contextlib.suppress(OSError):  # a descriptor that has just been closed, or a process that has ended
+        own = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        for table in ("udp", "udp6"):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[1].endswith(f":{port:04X}") and f"socket:[{fields[9]}]" in own:
+                    return True
+    return False
 
 
 class Session:
@@ -126,7 +142,7 @@ class Session:
             "names": self.names,
             "section_digests": [hashlib.sha256(data[begin : begin + step]).hexdigest() for begin in range(0, size, step)],
             "network": {"group": GROUP, "port": PORT, "interface": "eth0" if net else "lo", "gso": True, "gro": True, **(network or {})},
-            "limits": {"wait": 20, "ready": 5, "session": 60, "host": 8, **(limits or {})},
+            "limits": {"wait": 20, "ready": 20, "session": 60, "host": 8, **(limits or {})},
         }
         self.ceiling_bits = ceiling_mbit * 1e6 if ceiling_mbit else None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -157,6 +173,15 @@ class Session:
         inside = self.net.enter(name) if self.net else []
         self.processes[name] = subprocess.Popen([*inside, sys.executable, __file__, str(path)])
         return self.processes[name]
+
+    def wait_until_listening(self, *indices: int) -> None:
+        """Until these receivers have their sockets; all that were started when none is named. How long Python takes to start is no part of a session."""
+        until = time.monotonic() + 60
+        for name in [f"r{index}" for index in indices] or [name for name in self.processes if name != "sender"]:
+            while not _listens(self.processes[name].pid, self.common["network"]["port"]):
+                if self.processes[name].poll() is not None or time.monotonic() > until:
+                    raise AssertionError(f"{name} does not listen")
+                time.sleep(0.01)
 
     def result(self, name: str, timeout: float = 90.0) -> Job:
         """What one end reported, once it has ended. :raises AssertionError: it crashed."""

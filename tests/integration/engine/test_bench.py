@@ -21,21 +21,21 @@ pytestmark = [pytest.mark.engine, pytest.mark.lab]
 
 _ROOT = Path(__file__).resolve().parents[3]
 _CELL = Cell(2, 8, 100, tools=("engine", "copy"))
-#: Tells which of so many numbered packets arrive, until there is none for a second.
+#: Tells which of so many numbered packets arrive, until it is told that all are sent and there is none for a second.
 _LISTEN = """
-import socket, sys
+import select, socket, sys
 listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-listener.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
+listener.setsockopt(socket.SOL_SOCKET, 33, 1 << 26)  # SO_RCVBUFFORCE: room for all of them
 listener.bind(("", 5000))
 arrived = bytearray(int(sys.argv[1]))
 print("ready", flush=True)
-listener.settimeout(60)
-try:
-    while True:
+wanted = [listener, sys.stdin]
+while ready := select.select(wanted, [], [], 1 if len(wanted) == 1 else 60)[0]:
+    if listener in ready:
         arrived[int(listener.recv(9))] = 1  # the rest of the packet is let go
-        listener.settimeout(1)
-except TimeoutError:
-    print(arrived.hex())
+    elif sys.stdin in ready:
+        wanted.remove(sys.stdin)
+print(arrived.hex())
 """
 _SEND = """
 import socket, sys
@@ -85,10 +85,12 @@ def test_packets_are_lost_as_the_cell_says(ground: Ground, loss: float, kind: st
     ground.use(replace(_CELL, rate_mbit=200, loss=loss, loss_kind=kind))
     host = ground.hosts["host2"]
     count = 20_000
-    with subprocess.Popen(host.in_network([sys.executable, "-c", _LISTEN, str(count)]), stdout=subprocess.PIPE, text=True) as listener:
-        assert listener.stdout is not None
+    command = host.in_network([sys.executable, "-c", _LISTEN, str(count)])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdin is not None and listener.stdout is not None
         assert listener.stdout.readline() == "ready\n"
         subprocess.run([sys.executable, "-c", _SEND, host.ipv4, str(count)], check=True, timeout=60)
+        listener.stdin.close()
         arrived = bytes.fromhex(listener.stdout.readline())
     lost = [number for number in range(count) if not arrived[number]]
     runs = [number for number in lost if number == 0 or arrived[number - 1]]

@@ -15,7 +15,8 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def attack(mode: str, seconds: float, seed: int = 0) -> int:
     index = socket.if_nametoindex("eth0")
     listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("@4s4si", socket.inet_aton(GROUP), bytes(4), index))
     listener.settimeout(0.2)
+    print("listens", flush=True)
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("@4s4si", bytes(4), bytes(4), index))
     until, sent, kept = time.monotonic() + seconds, 0, []
@@ -102,6 +104,17 @@ def send_as(raw: socket.socket, source: Any, target: Any, payload: bytes) -> Non
         return
 
 
+@contextmanager
+def adversary(net: Any, name: str, mode: str) -> Iterator[None]:
+    """One in this namespace, which listens when the block begins."""
+    with subprocess.Popen([*net.enter(name), sys.executable, __file__, mode, "60"], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == b"listens\n"
+            yield
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loss", [0.0, 2.0])
 def test_adversary(make_net: Make, make_session: Make, mode: str, loss: float) -> None:
@@ -109,16 +122,10 @@ def test_adversary(make_net: Make, make_session: Make, mode: str, loss: float) -
     net.segment_in_software()
     session = make_session(12_000_000, 2, net, ceiling_mbit=60, limits={"session": 45})
     # The third namespace is the adversary's: no receiver of the session, the same network.
-    adversary = subprocess.Popen([*net.enter("r2"), sys.executable, __file__, mode, "30"], stdout=subprocess.PIPE)
-    try:
+    with adversary(net, "r2", mode):
         session.start_receivers()
         session.start_sender()
         results = session.results(80)
-    finally:
-        adversary.terminate()
-        assert adversary.stdout is not None
-        adversary.stdout.close()
-        adversary.wait(timeout=10)
     assert "error" not in results["sender"], results["sender"]
     for index in range(2):
         assert results[f"r{index}"]["completed"], results[f"r{index}"]
@@ -137,7 +144,7 @@ def test_pollution_from_outside_never_reaches_a_verified_section(make_net: Make,
     net = make_net(2)
     net.segment_in_software()
     session = make_session(24_000_000, 1, net, ceiling_mbit=60, limits={"session": 60})
-    with subprocess.Popen([*net.enter("r1"), sys.executable, __file__, "forge_data", "30"]) as adversary:
+    with adversary(net, "r1", "forge_data"):
         session.start_receivers()
         session.start_sender()
         source = Path(session.files[0][0]).read_bytes()
@@ -152,7 +159,6 @@ def test_pollution_from_outside_never_reaches_a_verified_section(make_net: Make,
                 begin = section * session.layout.section_bytes
                 assert held[begin : begin + session.layout.section_bytes] == source[begin : begin + session.layout.section_bytes]
                 checked += 1
-        adversary.terminate()
     assert session.result("r0")["completed"] and checked
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import struct
@@ -90,6 +89,7 @@ def test_memory_stays_small(make_session: MakeSession) -> None:
 def test_absent_receiver_does_not_hold_up_the_others(make_session: MakeSession) -> None:
     session = make_session(2_000_000, 3, limits={"ready": 2})
     session.start_receivers(1)
+    session.wait_until_listening()
     session.start_sender()
     results = session.results()
     hosts = results["sender"]["hosts"]
@@ -102,6 +102,7 @@ def test_nobody_waits_for_the_excused(make_session: MakeSession) -> None:
     """A seat that nobody takes, and one whose receiver runs but is not wanted: it is free to go."""
     session = make_session(2_000_000, 4, limits={"ready": 20})
     session.start_receivers(1)
+    session.wait_until_listening()
     session.start_sender(without=["host1", "host3"])
     results = session.results()
     assert {name: verdict["reason"] for name, verdict in results["sender"]["hosts"].items()} == {"host0": "completed", "host2": "completed"}
@@ -110,8 +111,9 @@ def test_nobody_waits_for_the_excused(make_session: MakeSession) -> None:
 
 
 def test_a_receiver_gives_way_only_while_no_sender_has_come(make_session: MakeSession) -> None:
-    session = make_session(10_000_000, 2, ceiling_mbit=50)
+    session = make_session(10_000_000, 2, ceiling_mbit=50, limits={"ready": 2})
     session.start_receiver(0)
+    session.wait_until_listening(0)
     session.start_sender()
     wait_for_data(session, 1_000_000)
     session.processes["r0"].send_signal(signal.SIGURG)
@@ -146,7 +148,7 @@ def test_receiver_ends_at_the_deadline(make_session: MakeSession) -> None:
 
 
 def test_all_receivers_killed(make_session: MakeSession) -> None:
-    session = make_session(40_000_000, 2, ceiling_mbit=100, limits={"host": 1.5})
+    session = make_session(40_000_000, 2, ceiling_mbit=100, limits={"host": 4})
     session.start_receivers()
     session.start_sender()
     wait_for_data(session, 4_000_000)
@@ -160,7 +162,7 @@ def test_all_receivers_killed(make_session: MakeSession) -> None:
 
 def test_killed_sender_ends_the_receivers_and_a_second_session_sends_the_rest(make_session: MakeSession) -> None:
     size = 40_000_000
-    session = make_session(size, 2, ceiling_mbit=100, limits={"host": 1.5})
+    session = make_session(size, 2, ceiling_mbit=100, limits={"host": 4})
     session.start_receivers()
     session.start_sender()
     wait_for_data(session, 16_000_000)
@@ -180,21 +182,25 @@ def test_stopped_by_signal(make_session: MakeSession) -> None:
     session.start_sender()
     wait_for_data(session, 1)
     session.processes["r1"].send_signal(signal.SIGTERM)
-    assert session.result("r1", 5)["reason"] == "canceled"
+    assert session.result("r1", 30)["reason"] == "canceled"
     session.processes["sender"].send_signal(signal.SIGTERM)
-    result = session.result("sender", 5)
+    result = session.result("sender", 30)
     assert result["error"] == "Canceled"
     assert result["hosts"]["host1"]["reason"] == "canceled"
-    ended = session.result("r0", 5)
+    ended = session.result("r0", 30)
     assert ended["reason"] == "sender_ended" and "asked to stop" in ended["detail"]
 
 
 def test_late_joiner_gets_everything(make_session: MakeSession) -> None:
-    session = make_session(20_000_000, 2, ceiling_mbit=80, limits={"ready": 0.5})
+    session = make_session(30_000_000, 2, ceiling_mbit=80, limits={"ready": 0.5})
     session.start_receivers(1)
+    # It is up, but for joining: that it comes in time must not depend on how long Python takes to start.
+    gate = session.folder / "gate"
+    session.start_receiver(1, gate=str(gate))
+    session.wait_until_listening(0)
     session.start_sender()
     wait_for_data(session, 8_000_000)
-    session.start_receiver(1)
+    gate.touch()
     results = session.results()
     assert results["r1"]["completed"] and session.holds(0) and session.holds(1)
     assert results["sender"]["hosts"]["host1"]["reason"] == "completed"
@@ -212,6 +218,7 @@ def test_receiver_whose_file_may_not_grow(make_session: MakeSession) -> None:
     session = make_session(5_000_000, 2)
     session.start_receiver(0)
     session.start_receiver(1, file_limit=1_000_000)
+    session.wait_until_listening(0)
     session.start_sender(limits={**session.common["limits"], "ready": 1.5})
     results = session.results()
     assert results["r1"]["error"] == "DiskFull" and "5003" in results["r1"]["message"].replace(" ", "")
@@ -222,7 +229,7 @@ def test_receiver_whose_file_may_not_grow(make_session: MakeSession) -> None:
 
 def test_disk_that_fails_in_the_middle(make_session: MakeSession) -> None:
     """The file can no longer be written once the session runs: the receiver says so, leaves, and the other is not held up."""
-    session = make_session(20_000_000, 2, ceiling_mbit=100)
+    session = make_session(40_000_000, 2, ceiling_mbit=100)
     session.start_receivers()
     session.start_sender()
     wait_for_data(session, 2_000_000)
@@ -309,23 +316,7 @@ def test_port_in_use(make_session: MakeSession) -> None:
             assert result["error"] == "PortInUse" and str(port) in result["message"]
 
 
-def test_membership_limit(make_session: MakeSession) -> None:
-    """The kernel's limit on memberships is per socket, so it is set to none for the receiver's network."""
-    limit = Path("/proc/sys/net/ipv4/igmp_max_memberships")
-    if not os.access(limit, os.W_OK):
-        pytest.skip("setting net.ipv4.igmp_max_memberships needs root")
-    before = limit.read_text()
-    limit.write_text("0")
-    try:
-        session = make_session(1000, 1)
-        session.start_receivers()
-        result = session.result("r0")
-    finally:
-        limit.write_text(before)
-    assert result["error"] == "MembershipLimit" and "igmp_max_memberships" in result["message"]
-
-
-def wait_for_data(session: Any, size: int, limit: float = 30) -> None:
+def wait_for_data(session: Any, size: int, limit: float = 60) -> None:
     """Until receiver 0 holds at least ``size`` bytes: reads the map's marks behind its 64 bytes of header."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
@@ -343,7 +334,7 @@ def test_multicast_works_on_this_loopback() -> None:
         index = socket.if_nametoindex("lo")
         member = struct.pack("@4s4si", socket.inet_aton("239.255.42.9"), bytes(4), index)
         receiver.bind(("239.255.42.9", 0))
-        receiver.settimeout(5)
+        receiver.settimeout(30)
         receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member)
         sender.sendto(b"hello", ("239.255.42.9", receiver.getsockname()[1]))

@@ -175,7 +175,7 @@ def test_host_cut_off_and_back(make_net: Make, make_session: Make) -> None:
 
 def test_host_cut_off_for_good(make_net: Make, make_session: Make) -> None:
     net = make_net(3)
-    session = make_session(30_000_000, 3, net, ceiling_mbit=80, limits={"host": 2})
+    session = make_session(30_000_000, 3, net, ceiling_mbit=80, limits={"host": 4})
     session.start_receivers()
     session.start_sender()
     _wait_for_data(net)
@@ -210,6 +210,16 @@ def test_no_route(make_net: Make, make_session: Make) -> None:
     session.start_sender()
     for result in session.results().values():
         assert result["error"] == "NoRoute" and "ip route add" in result["message"]
+
+
+def test_membership_limit(make_net: Make, make_session: Make) -> None:
+    """The kernel's limit on memberships is per socket, so it is set to none for the receiver's network, and for nobody else's."""
+    net = make_net(1)
+    net.inside("r0", "sh", "-c", "echo 0 > /proc/sys/net/ipv4/igmp_max_memberships")
+    session = make_session(1000, 1, net)
+    session.start_receivers()
+    result = session.result("r0")
+    assert result["error"] == "MembershipLimit" and "igmp_max_memberships" in result["message"]
 
 
 def test_interface_by_route(make_net: Make, make_session: Make) -> None:

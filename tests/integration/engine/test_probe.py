@@ -40,6 +40,12 @@ def probe(net: Net, tmp_path: Path, *before: str, **options: Any) -> dict[str, d
         _command(net, "sender", {**common, "end": "send", "hosts": len(receivers), "while_file": str(wanted), "timeout": 60}), stdout=subprocess.PIPE
     )
     try:
+        # All that a listener hears must come while it listens, so the sender comes first.
+        sent = net.sent_bytes() + 10_000
+        deadline = time.monotonic() + 60
+        while net.sent_bytes() < sent:
+            assert sending.poll() is None and time.monotonic() < deadline, "the sender did not begin"
+            time.sleep(0.05)
         listening = {
             name: subprocess.Popen(_command(net, name, {**common, "end": "listen", "number": number, "listen_time": 4}, *before), stdout=subprocess.PIPE)
             for number, name in enumerate(receivers)

@@ -137,14 +137,15 @@ def _environment(pid: int) -> str:
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float = 120.0) -> None:
-    """Wait until the condition holds; fail after `timeout` seconds. What takes long to look at is looked at less often, to leave the machine to others."""
+    """Wait until the condition holds; fail after `timeout` seconds. What takes long to look at is looked at less often, to leave the machine to others,
+    but often enough for what must be done while a transfer goes on."""
     deadline = time.monotonic() + timeout
     while True:
         began = time.monotonic()
         if condition():
             return
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
-        time.sleep(max(0.05, 3 * (time.monotonic() - began)))
+        time.sleep(min(max(0.05, 3 * (time.monotonic() - began)), 0.5))
 
 
 class Project:

@@ -141,7 +141,7 @@ def test_no_receiver_is_ready(project: Project) -> None:
 
 
 def test_all_receivers_are_lost_half_way(project: Project) -> None:
-    source = project.file("big.bin", 12_000_000)
+    source = project.file("big.bin", 24_000_000)
     play = project.start_push(source, *_LIMIT, fleetcast_rate="20M", fleetcast_host_timeout=3)
     play.wait_for_task("Send to all receivers at once")
     before = project.sent_bytes()

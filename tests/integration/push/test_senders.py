@@ -12,7 +12,7 @@ from ansible_collections.fleetcast.core.tests.integration.push.project import Pr
 
 pytestmark = [pytest.mark.push, pytest.mark.lab, pytest.mark.timeout(500)]
 
-_SIZE = 10_000_000
+_SIZE = 16_000_000
 _SERVED = {"host3": "host1", "host4": "host1", "host5": "host2", "host7": "localhost", "host8": "localhost"}
 _HOSTS = sorted(_SERVED)
 _LIMIT = ("--limit", ",".join(_HOSTS))

@@ -86,7 +86,7 @@ def test_as_a_user_who_may_become_root(project: Project) -> None:
 
 
 def test_a_host_that_is_lost_in_the_middle_does_not_stop_the_others(project: Project) -> None:
-    source = project.file("big.bin", 10_000_000)
+    source = project.file("big.bin", 16_000_000)
     play = project.start_push(source, fleetcast_rate="20M")
     play.wait_for_task("Send to all receivers at once")
     before = project.lab.count_bytes()["host2"]["rx_bytes"]

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.redistribution, pytest.mark.lab, pytest.mark.timeout(6
 
 
 def test_a_redistribution_that_was_killed_is_over_and_the_next_completes(depot: Depot) -> None:
-    depot.variables |= {"fleetcast_rate": "32M", "fleetcast_server_rate": ""}  # two seconds
+    depot.variables |= {"fleetcast_rate": "10M", "fleetcast_server_rate": ""}  # six seconds
     depot.fail(*RECIPIENTS)
     by_policy = {"fleetcast_redistribute_approval": "policy", "fleetcast_redistribute_policy": {"max_hosts": 2}}
     play = depot.start_redistribute(**by_policy)

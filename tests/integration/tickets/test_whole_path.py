@@ -56,7 +56,7 @@ def site(project: Project, lab: Lab) -> Project:
     project.inventory = lab.directory / "inventory.yml"
     project.rules(_RULES)
     del project.options["mail_to"]
-    project.settings["timeout"] = 3
+    project.settings["timeout"] = 6
     return project
 
 

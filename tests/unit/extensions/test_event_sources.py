@@ -9,15 +9,16 @@ import asyncio
 import base64
 import json
 import runpy
-import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.fleetcast.core.tests.mailservers import reserved_port
 
 pytestmark = pytest.mark.tickets
 
@@ -114,11 +115,9 @@ def _is_template(text: str) -> bool:
 
 
 def test_alertmanager_with_a_token() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     statuses = []
 
-    def post(body: bytes, token: str) -> None:
+    def post(port: int, body: bytes, token: str) -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{port}/alerts", body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
         ends = time.monotonic() + _SECONDS
         while True:
@@ -136,13 +135,14 @@ def test_alertmanager_with_a_token() -> None:
 
     alerts = [{"status": "firing", "labels": {"instance": f"web{number}"}} for number in (1, 2)]
 
-    def act() -> None:
-        post(json.dumps({"alerts": alerts}).encode(), "wrong")
-        post(b"{broken", "right")
-        post(b"{}", "right")
-        post(json.dumps({"alerts": alerts}).encode(), "right")
+    def act(port: int) -> None:
+        post(port, json.dumps({"alerts": alerts}).encode(), "wrong")
+        post(port, b"{broken", "right")
+        post(port, b"{}", "right")
+        post(port, json.dumps({"alerts": alerts}).encode(), "right")
 
-    events = _events("alertmanager", {"host": "127.0.0.1", "port": port, "token": "right"}, act, 2)
+    with reserved_port() as port:
+        events = _events("alertmanager", {"host": "127.0.0.1", "port": port, "token": "right"}, partial(act, port), 2)
     assert [(form, json.loads(body)["alerts"]) for form, body in map(_came, events)] == [("alertmanager", [alert]) for alert in alerts]
     assert events == alerts
     assert statuses == [401, 400, 400, 200]

@@ -131,7 +131,8 @@ def test_what_a_module_notes_ends_the_waiting(action: Action, tmp_path: Path) ->
     assert (look.alive, look.result, look.note) == (True, None, {"phase": "data"})
     assert not note.exists(), "that it was read is told by removing it"
     assert job.watch(0, str(note)).note is None
-    note.write_text('{"phase": "end"}', encoding="utf-8")
+    (tmp_path / "newer").write_text('{"phase": "end"}', encoding="utf-8")
+    (tmp_path / "newer").rename(note)
     gate.touch()
     while (look := job.watch(60, str(note))).result is None:
         assert look.note in (None, {"phase": "end"})
@@ -186,7 +187,8 @@ def test_a_job_whose_wrapper_was_killed_is_not_waited_for(action: Action, tmp_pa
     killed = running(job)
     assert killed
     for pid in killed:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended with the one before
+            os.kill(pid, signal.SIGKILL)
     begun = time.monotonic()
     assert job.wait(20) is None
     assert time.monotonic() - begun < 10

@@ -175,7 +175,7 @@ def test_a_locked_table_is_waited_for_but_not_for_ever(database_url: str) -> Non
         with pytest.raises(errors.DatabaseLockedError, match=r"locked by another process for more than 1 s"), waiting.write():
             pass
         assert time.monotonic() - begun >= 0.9
-    with open_database(database_url, wait_seconds=1).write():
+    with open_database(database_url).write():
         pass
 
 

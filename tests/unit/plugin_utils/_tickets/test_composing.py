@@ -267,7 +267,7 @@ def test_an_encoded_word_from_outside_is_not_decoded_into_headers(value: str, ma
 
 
 @given(value=st.text(max_size=300))
-@settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_text_at_all_breaks_a_mail(value: str, make_desk: Callable[[str], Desk], database: Database) -> None:
     with database.write() as connection:
         for table in ("mail_recipient", "mail", "error_record", "ticket_device", "ticket", "error_counter"):

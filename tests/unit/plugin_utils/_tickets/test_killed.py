@@ -45,7 +45,7 @@ def _rules(port: int, tmp_path: Path) -> Rules:
     file = tmp_path / "rules.yml"
     file.write_text(
         "centres: [{name: c, addresses: [a@example.org, b@example.org], default: true}]\nthresholds: [{limit: 0}]\n"
-        f"mail: {{servers: [{{host: 127.0.0.1, port: {port}, timeout: 5s}}]}}\n",
+        f"mail: {{servers: [{{host: 127.0.0.1, port: {port}, timeout: 60s}}]}}\n",
         encoding="utf-8",
     )
     return loading.load(file)

@@ -17,7 +17,7 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets import smt
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.smtp import Server, Verdict
 from ansible_collections.fleetcast.core.tests import mailservers
 from ansible_collections.fleetcast.core.tests.conftest import COLLECTION
-from ansible_collections.fleetcast.core.tests.mailservers import Mailbox, misbehave, serve
+from ansible_collections.fleetcast.core.tests.mailservers import Mailbox, misbehave, reserved_port, serve
 
 pytestmark = pytest.mark.tickets
 
@@ -26,7 +26,7 @@ _TO = ("centre@example.org",)
 
 
 def _server(port: int, **values: object) -> Server:
-    return Server(**{"host": "127.0.0.1", "port": port, "security": "none", "timeout": 3.0, **values})  # type: ignore[arg-type]
+    return Server(**{"host": "127.0.0.1", "port": port, "security": "none", "timeout": 60.0, **values})  # type: ignore[arg-type]
 
 
 def _send(*servers: Server, to: tuple[str, ...] = _TO) -> dict[str, Verdict]:
@@ -67,7 +67,7 @@ def test_a_mail_arrives_as_it_is() -> None:
 def test_a_server_that_does_not_take_it_leaves_it_to_be_tried_again(case: str, changes: dict[str, object], words: str) -> None:
     with misbehave(**changes) as server:  # type: ignore[arg-type]
         began = time.monotonic()
-        (verdict,) = _send(_server(server.port, timeout=1.0)).values()
+        (verdict,) = _send(_server(server.port, timeout=1.0 if words == "no end within" else 60.0)).values()
         took = time.monotonic() - began
     assert verdict.status == "deferred", case
     assert words in verdict.reply
@@ -123,9 +123,8 @@ def test_the_words_of_all_servers_are_kept_when_none_takes_it() -> None:
 
 
 def test_nobody_listening_is_a_reason_to_try_again() -> None:
-    with misbehave() as gone:
-        port = gone.port
-    (verdict,) = _send(_server(port)).values()
+    with reserved_port() as port:
+        (verdict,) = _send(_server(port)).values()
     assert verdict.status == "deferred"
     assert "refused" in verdict.reply
 
