@@ -12,15 +12,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTION = ROOT / "build/collections/ansible_collections/fleetcast/core"
 
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / "build/hypothesis"))
-# How long an example takes, or making one up, says how busy the machine is and nothing about the code.
-settings.register_profile("busy machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy machine")
 
 
 def pytest_configure() -> None:

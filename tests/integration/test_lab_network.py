@@ -39,7 +39,7 @@ if family == socket.AF_INET6:
     receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(family, group) + struct.pack("@I", index))
 else:
     receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + struct.pack("@4sI", bytes(4), index))
-receiver.settimeout(60)
+receiver.settimeout(20)
 print("ready", flush=True)
 numbers = []
 while True:
@@ -89,7 +89,7 @@ def receive() -> Iterator[Receive]:
         started.append(receiver)
         assert receiver.stdout
         assert receiver.stdout.readline() == "ready\n"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 10
         while f"port {host.name} grp {group} " not in subprocess.check_output(["bridge", "-netns", f"fc-{host.lab}", "mdb", "show"], text=True):
             assert time.monotonic() < deadline, f"the switch does not know that {host.name} is in {group}"
         return receiver
@@ -151,7 +151,7 @@ def test_loss_from_a_host_leaves_what_goes_to_it_alone(lab: Lab, receive: Receiv
         send_batches(sender, 10)
         assert len(numbers_received(receiver, sender)) == 10 * BATCH
     lab.set_loss("host1", 0, direction="from")
-    host.wait()
+    assert host.answers
     lab.set_loss("host1", 100, direction="both")
     assert not host.answers
 
@@ -220,17 +220,16 @@ def test_a_cut_host_runs_on_and_is_back_when_it_rejoins(lab: Lab) -> None:
     assert host.init not in (None, init)
     lab.cut("host3")
     lab.rejoin("host3")
-    host.wait()
+    assert host.answers
 
 
 def test_a_power_cut_sends_nothing_more(lab: Lab) -> None:
     host = lab.host("host1")
     for power_cut, ending in ((True, TimeoutError), (False, None)):
-        with socket.create_connection((host.ipv4, 22), timeout=30) as connection:
+        with socket.create_connection((host.ipv4, 22), timeout=1) as connection:
             assert connection.recv(256).startswith(b"SSH-")
             host.power_off(power_cut=power_cut)
             if ending:
-                connection.settimeout(1)
                 with pytest.raises(ending):
                     connection.recv(256)
             else:

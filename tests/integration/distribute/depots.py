@@ -30,10 +30,10 @@ class Depots(Project):
         })
         self._forget()
 
-    def start_distribute(self, source: Path, *arguments: str, **variables: Any) -> Running:
+    def start_distribute(self, source: Path | str, *arguments: str, **variables: Any) -> Running:
         return self.start("fleetcast.core.distribute", *arguments, fleetcast_src=str(source), **variables)
 
-    def distribute(self, source: Path, *arguments: str, **variables: Any) -> Played:
+    def distribute(self, source: Path | str, *arguments: str, **variables: Any) -> Played:
         return self.start_distribute(source, *arguments, **variables).ended()
 
     def failures(self) -> dict[str, tuple[str, str]]:

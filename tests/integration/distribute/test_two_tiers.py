@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.fleetcast.core.tests.integration.distribute.depots import SERVERS, Depots
 from ansible_collections.fleetcast.core.tests.integration.push import packages
+from ansible_collections.fleetcast.core.tests.integration.push.project import ROOT
 from ansible_collections.fleetcast.core.tests.lab.system import in_network
 
 pytestmark = [pytest.mark.redistribution, pytest.mark.lab, pytest.mark.timeout(500)]
@@ -26,7 +28,8 @@ _MODULES = 25_000_000
 def test_twelve_of_twelve_for_the_bytes_of_one_copy(depots: Depots) -> None:
     package = packages.build_deb(depots.directory, "1.0", payload=random.Random(1).randbytes(_SIZE))
     before = depots.lab.count_bytes()
-    depots.distribute(package, fleetcast_install="deb").done()
+    # By a path from where Ansible is started.
+    depots.distribute(os.path.relpath(package, ROOT), fleetcast_install="deb").done()
     sent = depots.bytes_since(before)
 
     depots.all_states("succeeded", depots.recipients)

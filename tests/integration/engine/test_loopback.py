@@ -182,12 +182,12 @@ def test_stopped_by_signal(make_session: MakeSession) -> None:
     session.start_sender()
     wait_for_data(session, 1)
     session.processes["r1"].send_signal(signal.SIGTERM)
-    assert session.result("r1", 30)["reason"] == "canceled"
+    assert session.result("r1", 5)["reason"] == "canceled"
     session.processes["sender"].send_signal(signal.SIGTERM)
-    result = session.result("sender", 30)
+    result = session.result("sender", 5)
     assert result["error"] == "Canceled"
     assert result["hosts"]["host1"]["reason"] == "canceled"
-    ended = session.result("r0", 30)
+    ended = session.result("r0", 5)
     assert ended["reason"] == "sender_ended" and "asked to stop" in ended["detail"]
 
 
@@ -316,7 +316,7 @@ def test_port_in_use(make_session: MakeSession) -> None:
             assert result["error"] == "PortInUse" and str(port) in result["message"]
 
 
-def wait_for_data(session: Any, size: int, limit: float = 60) -> None:
+def wait_for_data(session: Any, size: int, limit: float = 30) -> None:
     """Until receiver 0 holds at least ``size`` bytes: reads the map's marks behind its 64 bytes of header."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
@@ -334,7 +334,7 @@ def test_multicast_works_on_this_loopback() -> None:
         index = socket.if_nametoindex("lo")
         member = struct.pack("@4s4si", socket.inet_aton("239.255.42.9"), bytes(4), index)
         receiver.bind(("239.255.42.9", 0))
-        receiver.settimeout(30)
+        receiver.settimeout(5)
         receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member)
         sender.sendto(b"hello", ("239.255.42.9", receiver.getsockname()[1]))

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import pytest
-from ansible_collections.fleetcast.core.tests.integration.push.project import Project
+from ansible_collections.fleetcast.core.tests.integration.push.project import ROOT, Project
 
 pytestmark = [pytest.mark.push, pytest.mark.lab, pytest.mark.timeout(400)]
 
@@ -40,7 +41,9 @@ def test_in_batches(project_of_eight: Project) -> None:
 
 def test_to_a_part_of_the_hosts(project: Project) -> None:
     source = project.file()
-    project.push(source, "--limit", "host2").done()
+    # By a path from where Ansible is started, and with a slip of the pen.
+    pushed = project.push(os.path.relpath(source, ROOT), "--limit", "host2", fleetcast_instal="deb").done()
+    assert "fleetcast_instal is no variable of fleetcast.core, and has no effect on it: did you mean fleetcast_install?" in pushed.said
     assert project.states(1) == {"host2": "succeeded"}
     assert project.sums(source.name) == {"host1": "", "host2": project.sum_of(source), "host3": ""}
 

@@ -42,7 +42,7 @@ def test_the_five_lines_of_the_documentation_work(mailbox: Mailbox, tmp_path: Pa
     )
     assert played.returncode == 2
     assert "opened: FC-1" in played.stdout, played.stdout + played.stderr
-    for _ in range(900):
+    for _ in range(300):
         if mailbox.received:
             break
         import time

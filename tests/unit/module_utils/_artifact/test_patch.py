@@ -54,7 +54,7 @@ def apply(path: Path, manifest: Manifest, spool: Spool) -> int:
         return apply_patch(patch, manifest, spool)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(cuts=st.lists(st.integers(0, SIZE), max_size=8))
 def test_any_cuts_add_up_to_the_source(cuts: list[int], source: Path, manifest: Manifest, tmp_path: Path) -> None:
     """Patches of any ranges, aligned or not, and what the spool then says is missing, together are the whole."""

@@ -5,14 +5,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from typing import Any
 
 import sqlalchemy as sa
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import distributions, queries, reconcile, run
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.attempts import Refusal, Report
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import Database
+
+
+def at_once(count: int, act: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What ``act(together, *arguments)`` returns in each of `count` child processes, which wait for each other at the barrier `together`."""
+    context = get_context("fork")
+    together, results = context.Barrier(count), context.Queue()
+
+    def child() -> None:
+        try:
+            results.put((act(together, *arguments), None))
+        except BaseException as error:
+            results.put((None, repr(error)))
+
+    processes = [context.Process(target=child) for _ in range(count)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=100) for _ in processes]
+    for process in processes:
+        process.join(30)
+    assert [problem for _result, problem in found if problem] == []
+    return [result for result, _problem in found]
 
 
 def new_play() -> run.Run:

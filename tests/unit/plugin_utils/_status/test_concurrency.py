@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import pytest
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import run
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import Database, open_database
-from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, new_play
+from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, at_once, new_play
 
 pytestmark = pytest.mark.push
 
@@ -21,36 +22,24 @@ _ROUNDS = 8
 _HOSTS = tuple(f"h{number}" for number in range(40))
 
 
-def _push_again_and_again(url: str, ready: Any, results: Any) -> None:
-    try:
-        ready.wait(30)
-        table = Table(open_database(url))
-        for number in range(_ROUNDS):
-            play = new_play()
-            started = table.start(play, _HOSTS, name="shared", digest=f"{os.getpid()}-{number}")
-            mine = sorted(started.attempts)
-            refused = {**table.record_all(play, started.distribution_id, dict.fromkeys(mine, "dispatched"))}
-            refused |= table.record_all(play, started.distribution_id, dict.fromkeys(mine[::2], "succeeded"))
-            table.finish(play, started.distribution_id)
-            # Another play's newer distribution may have suppressed what was pending; nothing else may come between.
-            for refusal in refused.values():
-                assert refusal.current == "suppressed", refusal
-        results.put(None)
-    except BaseException as error:
-        results.put(repr(error))
+def _push_again_and_again(together: Barrier, url: str) -> None:
+    together.wait(30)
+    table = Table(open_database(url))
+    for number in range(_ROUNDS):
+        play = new_play()
+        started = table.start(play, _HOSTS, name="shared", digest=f"{os.getpid()}-{number}")
+        mine = sorted(started.attempts)
+        refused = {**table.record_all(play, started.distribution_id, dict.fromkeys(mine, "dispatched"))}
+        refused |= table.record_all(play, started.distribution_id, dict.fromkeys(mine[::2], "succeeded"))
+        table.finish(play, started.distribution_id)
+        # Another play's newer distribution may have suppressed what was pending; nothing else may come between.
+        for refusal in refused.values():
+            assert refusal.current == "suppressed", refusal
 
 
 def test_plays_at_the_same_time_keep_the_table_whole(database_url: str) -> None:
     open_database(database_url)
-    context = get_context("fork")
-    ready, results = context.Barrier(_PLAYS), context.Queue()
-    processes = [context.Process(target=_push_again_and_again, args=(database_url, ready, results)) for _ in range(_PLAYS)]
-    for process in processes:
-        process.start()
-    problems = [results.get(timeout=100) for _ in processes]
-    for process in processes:
-        process.join(30)
-    assert problems == [None] * _PLAYS
+    at_once(_PLAYS, _push_again_and_again, database_url)
     table = Table(open_database(database_url))
     identifiers = [identifier for (identifier,) in table.sql("SELECT id FROM distribution ORDER BY seq")]
     assert len(identifiers) == _PLAYS * _ROUNDS

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._status import erro
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.database import open_database
 from ansible_collections.fleetcast.core.tests.conftest import COLLECTION
 from ansible_collections.fleetcast.core.tests.postgresql import PostgreSQL
-from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, new_play
+from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, at_once, new_play
 
 pytestmark = pytest.mark.push
 
@@ -66,56 +66,30 @@ def test_the_newest_migration_is_the_version_that_the_code_expects() -> None:
     assert ScriptDirectory(str(database_module._MIGRATIONS)).get_current_head() == schema.SCHEMA_VERSION
 
 
-def _open_and_start(url: str, ready: object, results: object) -> None:
-    ready.wait(30)  # type: ignore[attr-defined]  # a Barrier
-    try:
-        started = Table(open_database(url)).start(new_play(), hosts=[f"h{os.getpid()}", "shared"], name=f"app{os.getpid()}")
-        results.put(started.distribution_id)  # type: ignore[attr-defined]  # a Queue
-    except BaseException as error:
-        results.put(error)  # type: ignore[attr-defined]  # a Queue
+def _open_and_start(together: Barrier, url: str) -> str:
+    together.wait(30)
+    return Table(open_database(url)).start(new_play(), hosts=[f"h{os.getpid()}", "shared"], name=f"app{os.getpid()}").distribution_id
 
 
 def test_first_plays_at_the_same_moment_do_not_collide(database_url: str) -> None:
-    context = get_context("fork")
-    ready, results = context.Barrier(_PROCESSES), context.Queue()
-    processes = [context.Process(target=_open_and_start, args=(database_url, ready, results)) for _ in range(_PROCESSES)]
-    for process in processes:
-        process.start()
-    found = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(30)
-    assert [error for error in found if isinstance(error, BaseException)] == []
+    at_once(_PROCESSES, _open_and_start, database_url)
     table = Table(open_database(database_url))
     assert table.sql("SELECT count(*) FROM device") == [(_PROCESSES + 1,)]
     assert sorted(seq for (seq,) in table.sql("SELECT seq FROM distribution")) == list(range(1, _PROCESSES + 1))
 
 
-def _connect_to_each(urls: list[str], together: object, results: object) -> None:
-    failed = []
-    for url in urls:
-        together.wait(30)  # type: ignore[attr-defined]  # a Barrier
-        try:
-            with database_module._engine(sa.make_url(url), 30).connect():
-                pass
-        except Exception as error:
-            failed.append(repr(error))
-    results.put(failed)  # type: ignore[attr-defined]  # a Queue
+def _connect_to_each(together: Barrier, files: list[Path]) -> None:
+    for file in files:
+        together.wait(30)
+        with database_module._engine(sa.make_url(f"sqlite:///{file}"), 30).connect():
+            pass
 
 
 def test_a_new_file_is_made_ready_by_many_at_the_same_moment(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.db" for number in range(50)]
     for file in files:
         file.touch()
-    context = get_context("fork")
-    together, results = context.Barrier(_PROCESSES), context.Queue()
-    urls = [f"sqlite:///{file}" for file in files]
-    processes = [context.Process(target=_connect_to_each, args=(urls, together, results)) for _ in range(_PROCESSES)]
-    for process in processes:
-        process.start()
-    found = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(30)
-    assert found == [[]] * _PROCESSES
+    at_once(_PROCESSES, _connect_to_each, files)
     assert {sqlite3.connect(file).execute("PRAGMA journal_mode").fetchone()[0] for file in files} == {"wal"}
 
 
@@ -175,7 +149,7 @@ def test_a_locked_table_is_waited_for_but_not_for_ever(database_url: str) -> Non
         with pytest.raises(errors.DatabaseLockedError, match=r"locked by another process for more than 1 s"), waiting.write():
             pass
         assert time.monotonic() - begun >= 0.9
-    with open_database(database_url).write():
+    with open_database(database_url, wait_seconds=1).write():
         pass
 
 
