@@ -12,11 +12,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTION = ROOT / "build/collections/ansible_collections/fleetcast/core"
 
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / "build/hypothesis"))
+# How long an example takes, or making one up, says how busy the machine is and nothing about the code: hypothesis judges it by the clock.
+settings.register_profile("without a clock", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without a clock")
 
 
 def pytest_configure() -> None:

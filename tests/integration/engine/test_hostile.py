@@ -116,7 +116,7 @@ def adversary(net: Any, name: str, mode: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("loss", [0.0, 2.0])
+@pytest.mark.parametrize("loss", [pytest.param(0.0, marks=pytest.mark.further), 2.0])
 def test_adversary(make_net: Make, make_session: Make, mode: str, loss: float) -> None:
     net = make_net(3, loss_percent=loss)
     net.segment_in_software()

@@ -19,7 +19,9 @@ _LIMIT = ("--limit", "host2,host3")
     [
         pytest.param({"fleetcast_address": "232.1.2.3", "fleetcast_source": "{{ lab_controller_ipv4 }}"}, id="source-specific"),
         pytest.param({"fleetcast_address": "ff15::77:77"}, id="ipv6"),
-        pytest.param({"fleetcast_address": "ff35::8000:77", "fleetcast_source": "{{ lab_controller_ipv6 }}"}, id="source-specific ipv6"),
+        pytest.param(
+            {"fleetcast_address": "ff35::8000:77", "fleetcast_source": "{{ lab_controller_ipv6 }}"}, id="source-specific ipv6", marks=pytest.mark.further
+        ),
     ],
 )
 def test_groups(project: Project, options: dict[str, str]) -> None:

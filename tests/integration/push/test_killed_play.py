@@ -49,7 +49,14 @@ def _in_the_installation(project: Project, play: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", [_while_hosts_are_asked, _while_receivers_start, _in_the_ready_phase, _in_the_transfer, _in_the_installation]
+    "moment",
+    [
+        pytest.param(_while_hosts_are_asked, marks=pytest.mark.further),
+        _while_receivers_start,
+        pytest.param(_in_the_ready_phase, marks=pytest.mark.further),
+        _in_the_transfer,
+        _in_the_installation,
+    ],
 )
 def test_a_killed_play_leaves_nothing_half(project: Project, moment: Callable[[Project, Running], None]) -> None:
     source = project.file("big-1.0.bin", _SIZE)
@@ -84,7 +91,7 @@ def test_a_killed_play_leaves_nothing_half(project: Project, moment: Callable[[P
     assert {code for _, code, _ in ended} == {"run_died"}
 
 
-@pytest.mark.parametrize("moment", [_while_receivers_start, _in_the_transfer])
+@pytest.mark.parametrize("moment", [_while_receivers_start, pytest.param(_in_the_transfer, marks=pytest.mark.further)])
 def test_the_next_push_need_not_wait_for_what_a_killed_one_left(project: Project, moment: Callable[[Project, Running], None]) -> None:
     source = project.file("big-1.0.bin", _SIZE)
     play = project.start_push(source, fleetcast_rate="20M")

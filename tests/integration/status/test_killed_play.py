@@ -57,7 +57,7 @@ def _end_what_sleeps(directory: Path) -> None:
                     os.kill(int(entry.name), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.further)])
 def test_what_a_killed_play_left_is_unknown_after_the_next(project_on_any_database: Project, how: signal.Signals) -> None:
     project = project_on_any_database
     project.inventory("one", "two", "three")
