@@ -22,6 +22,10 @@ def postgresql() -> Iterator[PostgreSQL]:
         server.stop()
 
 
+#: For a test that takes long and whose parts are tested with each kind.
+postgresql_is_further = pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.further)], indirect=True)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of an empty database: one test with each kind."""

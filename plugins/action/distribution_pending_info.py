@@ -12,13 +12,13 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._status.action impo
 
 
 class ActionModule(StatusAction):
-    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = {"hosts": {"type": "list", "elements": "str"}}
+    ARGUMENT_SPEC: ClassVar[dict[str, Any]] = {"hosts": {"type": "list", "elements": "str"}, "distribution": {"type": "str"}}
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         # What dead plays left is settled in the view that is read, and not written: an _info module changes nothing.
         with self.open(create=False).write(dry_run=True) as connection:
             reconcile.reconcile(connection, now())
-            found = queries.pending(connection, arguments["hosts"])
+            found = queries.pending(connection, arguments["hosts"], arguments["distribution"])
         hosts = found["hosts"]
         return {
             "changed": False,

@@ -30,6 +30,9 @@ options:
     description: The hosts, by the names under which they were recorded. Without it, all for which anything is to be done.
     type: list
     elements: str
+  distribution:
+    description: Only this distribution, by its identifier or the first eight or more of its characters. Without it, all.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -51,7 +54,7 @@ hosts:
       description: Whether the table has ever heard of the host.
       type: bool
     completed:
-      description: The number of distributions that the host has completed.
+      description: The number of distributions that the host has completed, of those asked for.
       type: int
     pending:
       description:

@@ -66,6 +66,7 @@ def test_on_a_terminal_a_line_moves_while_bytes_flow(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.further
 def test_no_color_on_a_terminal(tmp_path: Path) -> None:
     """Interrupted in the middle of the push, to spare the rest: what was made is removed, and nothing runs on."""
     with _on_terminal(_LOOPBACK, _environment(tmp_path, NO_COLOR="1")) as (process, terminal):

@@ -60,8 +60,8 @@ def newer_exists() -> sa.ColumnElement[bool]:
     )
 
 
-def pending(connection: sa.Connection, hosts: Iterable[str] | None) -> dict[str, Any]:
-    """What is still to be done, for these hosts or (None) for all that have anything left to do.
+def pending(connection: sa.Connection, hosts: Iterable[str] | None, only: str | None = None) -> dict[str, Any]:
+    """What is still to be done, for these hosts or (None) for all that have anything left to do; `only`: of the distribution with this identifier.
 
     ``{"hosts": {name: {"known": bool, "completed": int, "pending": [{"distribution", "name", "status", "attempt", "code", "detail",
     "in_progress"}]}}, "distributions": {id: {..., "manifest", "commands"}}}``; a distribution stands once, however many hosts wait for it.
@@ -69,16 +69,17 @@ def pending(connection: sa.Connection, hosts: Iterable[str] | None) -> dict[str,
     distribution, device, target, attempt = schema.distribution, schema.device, schema.target, schema.attempt
     wanted = None if hosts is None else list(dict.fromkeys(hosts))
     joined = target.join(device, device.c.id == target.c.device_id).join(distribution, distribution.c.id == target.c.distribution_id)
+    chosen = sa.true() if only is None else target.c.distribution_id == distribution_row(connection, only)["id"]
     select_pending = (
         sa.select(device.c.name, distribution.c.id, distribution.c.name, target.c.status, attempt.c.attempt_no, attempt.c.code, attempt.c.detail)
         .select_from(joined.join(attempt, attempt.c.id == target.c.current_attempt_id))
-        .where(target.c.status.in_(states.NOT_COMPLETED), ~newer_exists())
+        .where(target.c.status.in_(states.NOT_COMPLETED), ~newer_exists(), chosen)
         .order_by(device.c.name, distribution.c.seq)
     )
     select_completed = (
         sa.select(device.c.name, sa.func.count())
         .select_from(target.join(device, device.c.id == target.c.device_id))
-        .where(target.c.status.in_(states.COMPLETED))
+        .where(target.c.status.in_(states.COMPLETED), chosen)
         .group_by(device.c.name)
     )
     found: dict[str, dict[str, Any]] = {}

@@ -73,6 +73,7 @@ def test_a_port_of_the_sender_that_is_in_use(project: Project) -> None:
     assert f"UDP port {port} is in use by another program" in played.said
 
 
+@pytest.mark.further
 def test_an_interface_that_a_receiver_does_not_have(project: Project) -> None:
     source = project.file()
     project.inventory({"lab": {"hosts": {"host2": {"lab_interface": "wlan9"}}}})

@@ -65,16 +65,24 @@ def test_a_source_that_changes_while_it_is_sent(project: Project) -> None:
 
 
 def test_a_source_that_shrinks_before_catch_up(project: Project) -> None:
-    source = project.file("file.bin", 1_000_000)
+    source, other = project.file("file.bin", 1_000_000), project.file("other.bin", seed=2)
     project.lab.host("host2").power_off()
     project.push(source, "--limit", "host1,host2")
+    project.push(other, "--limit", "host2")
     project.lab.host("host2").power_on()
     os.truncate(source, 10_000)
     played = project.catch_up("host2")
     assert played.failed() == {"host2"}
-    assert str(source) in project.rows("detail")["host2"]
-    assert project.states(2) == {"host1": "succeeded", "host2": "failed"}
+    ended = project.sql("SELECT d.name, a.status, a.detail FROM attempt a JOIN distribution d ON d.id = a.distribution_id ORDER BY a.id")
+    assert ended[-1][:2] == ("file.bin", "failed")
+    assert str(source) in ended[-1][2]
     assert project.sums("file.bin", ["host2"]) == {"host2": ""}
+    # What nobody has any more does not keep the rest from the host.
+    project.all_states("unreachable", ["host2"])
+    ((newest,),) = project.sql("SELECT id FROM distribution ORDER BY seq DESC LIMIT 1")
+    project.catch_up("host2", fleetcast_distribution=newest[:8]).done()
+    project.assert_arrived(other, ["host2"])
+    project.all_states("succeeded", ["host2"])
 
 
 def test_something_that_is_neither_file_nor_directory(project: Project) -> None:

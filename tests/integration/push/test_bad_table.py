@@ -59,6 +59,7 @@ def test_catch_up_without_a_table(project: Project) -> None:
     assert not project.database.exists(), "reading makes none"
 
 
+@pytest.mark.further
 def test_a_table_that_is_locked_and_one_that_a_newer_collection_made(project: Project) -> None:
     project.push(project.file(), *_LIMIT).done()
     (version,) = project.sql("SELECT version_num FROM fleetcast_schema_version")

@@ -102,6 +102,7 @@ def test_the_next_push_need_not_wait_for_what_a_killed_one_left(project: Project
     assert set(project.states().values()) <= {"succeeded", "already_installed"}
 
 
+@pytest.mark.further
 def test_a_catch_up_need_not_wait_for_what_a_killed_push_left(project: Project) -> None:
     source = project.file("big-1.0.bin", _SIZE)
     play = project.start_push(source, *_LIMIT)

@@ -43,6 +43,7 @@ def _kill_receiver(project: Project, play: Running, host: str) -> None:
     assert 0.9 * _SIZE <= _held(project, host) < _SIZE, "it was complete before"
 
 
+@pytest.mark.further
 def test_the_same_push_sends_the_rest_at_once(project: Project) -> None:
     source = project.file("big.bin", _SIZE)
     play = project.start_push(source, fleetcast_rate="40M")

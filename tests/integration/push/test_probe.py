@@ -44,6 +44,7 @@ def test_auto_sends_by_what_works_for_each_host(firewall_on_host2: Project) -> N
     assert project.rows("bytes_unicast")["host2"] >= 6_000_000
 
 
+@pytest.mark.further
 def test_auto_takes_broadcast_where_there_is_no_multicast(project: Project) -> None:
     for name in project.lab.hosts:
         # The probe's group and the session's do not get in.

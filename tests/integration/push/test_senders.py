@@ -74,6 +74,7 @@ def test_senders_side_by_side(project_of_eight: Project) -> None:
     assert project.sql("SELECT count(*), max(total_hosts) FROM distribution") == [(1, 5)]
 
 
+@pytest.mark.further
 def test_senders_that_are_lost(project_of_eight: Project) -> None:
     project = project_of_eight
     source = project.file("big.bin", _SIZE)

@@ -43,6 +43,7 @@ def test_planned_approved_and_completed_without_bytes_from_the_controller(depot:
     assert SERVER in played.said
 
 
+@pytest.mark.further
 def test_a_redistribution_that_helps_nobody_is_concluded_too(depot: Depot) -> None:
     depot.fail("host2")
     digest = depot.plan()

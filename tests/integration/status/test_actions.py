@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any
 
 import pytest
+from ansible_collections.fleetcast.core.tests.databases import postgresql_is_further
 from ansible_collections.fleetcast.core.tests.integration.status.project import Project, fail, finish, record, save, start
 
 pytestmark = pytest.mark.push
@@ -27,6 +28,7 @@ def _status(**options: Any) -> dict[str, Any]:
     return {"name": "Status", "fleetcast.core.distribution_status_info": options, "run_once": True, "register": "shown"}
 
 
+@postgresql_is_further
 def test_from_start_to_finish(project_on_any_database: Project) -> None:
     project = project_on_any_database
     project.inventory("one", "two", "three")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.fleetcast.core.tests.databases import postgresql_is_further
 
 from .project import Project, fail, reach, start
 
@@ -33,6 +34,7 @@ def listed(project: Project, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+@postgresql_is_further
 def test_groups_by_state_and_for_limit(project_on_any_database: Project) -> None:
     project = project_on_any_database
     project.inventory("h1", "h2", "dark1")

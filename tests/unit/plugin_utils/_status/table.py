@@ -92,9 +92,9 @@ class Table:
         with self.database.write() as connection:
             return reconcile.reconcile(connection, moment(at))
 
-    def pending(self, *hosts: str) -> dict[str, Any]:
+    def pending(self, *hosts: str, only: str | None = None) -> dict[str, Any]:
         with self.database.read() as connection:
-            return queries.pending(connection, hosts or None)
+            return queries.pending(connection, hosts or None, only)
 
     def status(self, which: str = "last", **filters: Any) -> dict[str, Any]:
         with self.database.read() as connection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status import run
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.attempts import Report
+from ansible_collections.fleetcast.core.plugins.plugin_utils._status.errors import RequestError
 from ansible_collections.fleetcast.core.plugins.plugin_utils._status.text import bounded, plain
 from ansible_collections.fleetcast.core.tests.unit.plugin_utils._status.table import Table, new_play
 
@@ -51,6 +52,19 @@ def test_of_each_name_only_the_newest(table: Table, play: run.Run) -> None:
         table.start(new_play(), name=name, digest=digest)
     entries = table.pending("h1")["hosts"]["h1"]["pending"]
     assert [(entry["name"], table.pending("h1")["distributions"][entry["distribution"]]["digest"]) for entry in entries] == [("conf", "c1"), ("app", "d2")]
+
+
+def test_of_one_distribution_only(table: Table, play: run.Run) -> None:
+    conf = table.start(new_play(), name="conf", digest="c1").distribution_id
+    app = table.start(play).distribution_id
+    table.record(play, app, h1="already_installed")
+    found = table.pending("h1", "h2", only=app[:8])
+    assert found["hosts"]["h1"] == {"known": True, "completed": 1, "pending": []}
+    assert [entry["distribution"] for entry in found["hosts"]["h2"]["pending"]] == [app]
+    assert list(found["distributions"]) == [app]
+    assert table.pending("h1", only=conf)["hosts"]["h1"]["completed"] == 0
+    with pytest.raises(RequestError, match="there is no distribution 'nowhere0'"):
+        table.pending("h1", only="nowhere0")
 
 
 def test_an_older_one_does_not_come_back_when_the_newest_is_done(table: Table, play: run.Run) -> None:

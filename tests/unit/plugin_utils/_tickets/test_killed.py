@@ -27,6 +27,7 @@ from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.closing im
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.desk import Desk
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.journal import Journal, Passed
 from ansible_collections.fleetcast.core.plugins.plugin_utils._tickets.rules import Rules
+from ansible_collections.fleetcast.core.tests.databases import postgresql_is_further
 from ansible_collections.fleetcast.core.tests.mailservers import Mailbox, serve
 from sqlalchemy import event
 
@@ -143,6 +144,7 @@ def _points(writes: list[str], url: str) -> list[int]:
     return [number for number, pair in enumerate(pairs, start=1) if number >= begins and pairs.index(pair) == number - 1]
 
 
+@postgresql_is_further
 def test_killed_before_every_write(database_url: str, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     with serve(Mailbox()) as mailbox:
