@@ -5,11 +5,11 @@
 PYTHON := $(or $(PYTHON),$(shell for python in /usr/bin/python3 python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	found=$${found:-$$python}; \
-	[ "$$(id -u)" -ne 0 ] && ! $$python -c 'import ensurepip, venv' 2>/dev/null || { found=$$python; break; }; \
+	if [ "$$(id -u)" -eq 0 ] || $$python -c 'import ensurepip, venv' 2>/dev/null; then found=$$python; break; fi; \
 	done; echo $$found))
 CORE ?= ansible-core>=2.19,<2.22
 ARGS ?=
-# Tests that run side by side. Most of their time is waiting for hosts, so more than there are cores.
+# Tests that run side by side: each waits for hosts now and then, and four keep two cores busy.
 JOBS ?= 4
 VENV := build/venv
 COLLECTION := build/collections/ansible_collections/fleetcast/core
@@ -46,10 +46,9 @@ links:
 
 .PHONY: test test-all
 test: setup ## run the tests; ARGS go to pytest, for example ARGS='-m push'
-	$(VENV)/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not further' $(ARGS)
-
-test-all: ## run also those that show the same at further moments, in further networks and databases, and the molecule scenarios
-	@$(MAKE) --no-print-directory test ARGS="-m '' $(ARGS)"
+test-all: setup ## run also those that show again what others show (marker `further`), the molecule scenarios among them
+test test-all:
+	$(VENV)/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(filter test,$@),-m 'not further') $(ARGS)
 
 .PHONY: scale
 scale: setup ## simulate sessions of ten to ten thousand receivers, and draw docs/benchmarks/scale.svg (ARGS=--help)

@@ -73,9 +73,12 @@ def test_a_source_that_shrinks_before_catch_up(project: Project) -> None:
     os.truncate(source, 10_000)
     played = project.catch_up("host2")
     assert played.failed() == {"host2"}
-    ended = project.sql("SELECT d.name, a.status, a.detail FROM attempt a JOIN distribution d ON d.id = a.distribution_id ORDER BY a.id")
-    assert ended[-1][:2] == ("file.bin", "failed")
-    assert str(source) in ended[-1][2]
+    ended = project.sql(
+        "SELECT v.name, a.status, a.detail FROM target t JOIN device v ON v.id = t.device_id JOIN attempt a ON a.id = t.current_attempt_id "
+        "JOIN distribution d ON d.id = t.distribution_id WHERE d.seq = (SELECT min(seq) FROM distribution) ORDER BY v.name"
+    )
+    assert [row[:2] for row in ended] == [("host1", "succeeded"), ("host2", "failed")]
+    assert str(source) in ended[1][2]
     assert project.sums("file.bin", ["host2"]) == {"host2": ""}
     # What nobody has any more does not keep the rest from the host.
     project.all_states("unreachable", ["host2"])

@@ -20,12 +20,13 @@ def test_a_policy_approves_what_it_allows_and_nothing_else(depot: Depot) -> None
     def window(begins: int, ends: int) -> dict[str, str]:
         return {**{word: f"{now + timedelta(hours=hours):%H:%M}" for word, hours in (("from", begins), ("to", ends))}, "time_zone": "UTC"}
 
-    def try_policy(**policy: object) -> str:
-        return depot.redistribute(fleetcast_redistribute_approval="policy", fleetcast_redistribute_policy=policy).done().said
+    def try_policy(*only: str, **policy: object) -> str:
+        options = {"fleetcast_redistribute_policy": policy, "fleetcast_redistribute_hosts": only}
+        return depot.redistribute(fleetcast_redistribute_approval="policy", **options).done().said
 
     assert "the plan has 2 recipients, the policy approves up to 1" in try_policy(max_hosts=1)
     assert "is in none of the policy's windows" in try_policy(max_hosts=2, windows=[window(3, 5)])
-    assert "the policy is not for the failure of host2" in try_policy(max_hosts=2, failure_types=["disk_full"])
+    assert "the policy is not for the failure of host2" in try_policy("host2", max_hosts=1, failure_types=["disk_full"])
     assert depot.records() == dict.fromkeys(RECIPIENTS, "open")
     assert depot.decisions() == []
 
